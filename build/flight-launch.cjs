@@ -1,0 +1,4 @@
+"use strict";
+
+// src/main.ts
+process.stdout.write("flight-launch\n");

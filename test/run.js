@@ -135,7 +135,6 @@ async function runFile(file, work, timeLimit) {
       target: 'node20',
       format: 'esm',
       packages: 'external',
-      // A file outside the project (a fixture in a temporary folder) may still import the suite and the sources.
       sourcemap: 'inline',
       logLevel: 'silent',
     });

@@ -9,25 +9,36 @@ import { bundle, root } from './bundle.js';
  * @returns {Promise<number>} how many failed
  */
 export async function runChecks() {
-  const shell = shellFiles();
   /** @type {[name: string, check: () => string | Promise<string>][]} */
   const checks = [
     ['types', () => output('tsc', ['--noEmit'])],
     ['lint', () => output('eslint', ['--max-warnings', '0', '.'])],
     ['format', () => output('prettier', ['--check', '--log-level', 'warn', '.'])],
-    ['shellcheck', () => output('shellcheck', ['-x', '-P', 'SCRIPTDIR', '--', ...shell])],
-    ['shfmt', () => output('shfmt', ['-d', '-i', '2', '-ci', ...shell])],
+    ['shellcheck', () => output('shellcheck', ['-x', '-P', 'SCRIPTDIR', '--', ...shellFiles()])],
+    ['shfmt', () => output('shfmt', ['-d', '-i', '2', '-ci', ...shellFiles()])],
     ['bundle is current', staleBundle],
   ];
   let failed = 0;
   for (const [name, check] of checks) {
-    const complaint = await check();
+    const complaint = await outcome(check);
     console.log(`${complaint === '' ? 'ok  ' : 'FAIL'}  ${name}`);
     if (complaint === '') continue;
     failed += 1;
     console.log(complaint.trimEnd().replaceAll(/^/gm, '    '));
   }
   return failed;
+}
+
+/**
+ * @param {() => string | Promise<string>} check
+ * @returns {Promise<string>} the complaint, empty where there is none
+ */
+async function outcome(check) {
+  try {
+    return await check();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 /**
@@ -57,7 +68,17 @@ function output(tool, args) {
 function shellFiles() {
   const { status, stdout, stderr } = spawnSync(
     'git',
-    ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--deduplicate'],
+    // A checkout may belong to another user than the one that runs the checks (root in CI).
+    [
+      '-c',
+      'safe.directory=*',
+      'ls-files',
+      '-z',
+      '--cached',
+      '--others',
+      '--exclude-standard',
+      '--deduplicate',
+    ],
     { cwd: root, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 },
   );
   if (status !== 0) throw new Error(`git ls-files failed: ${stderr}`);

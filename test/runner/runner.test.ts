@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assert, suite } from '../support/suite';
@@ -29,6 +29,15 @@ function runner(...args: string[]): Promise<Outcome> {
 const fixtures = (...args: string[]) => runner('--dir', 'test/runner/fixtures', ...args);
 const fixture = (name: string) => fixtures(`/${name}.test.ts`);
 
+async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'flight-launch-runner-'));
+  try {
+    await work(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 const bad: [name: string, counts: string, ...problems: string[]][] = [
   ['failing', '1 passed, 1 failed', 'suite "failing": a test failed', 'failing.test.ts:10:10'],
   ['failing-oddly', '0 passed, 1 failed', 'suite "failing oddly": a test failed', 'thrown: a string'],
@@ -55,7 +64,6 @@ const bad: [name: string, counts: string, ...problems: string[]][] = [
   ['killed', '0 passed, 2 failed', 'reported nothing', 'was killed by SIGKILL'],
   ['late-rejection', '1 passed, 1 failed', 'ended with status 1', 'too late'],
   ['throwing-module', '0 passed, 1 failed', '1 of 1 tests did not finish', 'thrown while the file loads'],
-  ['unbundled', '0 passed, 1 failed', 'cannot be bundled', 'no-such-module'],
   ['hanging', '1 passed, 2 failed', 'did not end within 5 s', '1 of 2 tests did not finish'],
   ['skipped', '1 passed, 1 failed', 'suite "skipped": 1 skipped'],
   ['only', '1 passed, 1 failed', '.only sets the other tests aside'],
@@ -102,15 +110,23 @@ test('adds up the files, and one bad file fails the run', async () => {
 });
 
 test('fails where there is no test', async () => {
-  const empty = mkdtempSync(join(tmpdir(), 'flight-launch-no-tests-'));
-  try {
-    const { status, output, lastLine } = await runner('--dir', empty);
+  await inFolder(async (folder) => {
+    const { status, output, lastLine } = await runner('--dir', folder);
     assert.is(status, 1);
     assert.is(lastLine, '0 passed, 1 failed');
     assert.match(output, 'No test was found.');
-  } finally {
-    rmSync(empty, { recursive: true });
-  }
+  });
+});
+
+test('fails on a file that cannot be bundled', async () => {
+  await inFolder(async (folder) => {
+    writeFileSync(join(folder, 'broken.test.ts'), `import './no-such-module';\n`);
+    const { status, output, lastLine } = await runner('--dir', folder);
+    assert.is(status, 1);
+    assert.is(lastLine, '0 passed, 1 failed');
+    assert.match(output, 'cannot be bundled');
+    assert.match(output, 'Could not resolve "./no-such-module"');
+  });
 });
 
 test('fails on a pattern that matches no file, though another one does', async () => {

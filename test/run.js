@@ -41,6 +41,7 @@ const graceMs = 20_000;
 
 /** Process groups that are still running, by the pid of their leader. @type {Set<number>} */
 const running = new Set();
+let interrupted = false;
 
 /**
  * @param {string[]} argv
@@ -93,7 +94,10 @@ export async function runTests(argv) {
     rmSync(work, { recursive: true, force: true });
   }
 
-  if (totals.passed + totals.failed === 0) {
+  if (interrupted) {
+    console.log('Interrupted.');
+    totals.failed += 1;
+  } else if (totals.passed + totals.failed === 0) {
     console.log('No test was found.');
     totals.failed += 1;
   }
@@ -274,7 +278,7 @@ function tell(file, started, passed, wrong, output) {
 async function inParallel(items, jobs, work) {
   const queue = [...items];
   const worker = async () => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
+    for (let item = queue.shift(); item !== undefined && !interrupted; item = queue.shift()) await work(item);
   };
   await Promise.all(Array.from({ length: jobs }, worker));
 }
@@ -303,7 +307,7 @@ function positive(text, option) {
   return number;
 }
 
-/** Ends the test files when the runner itself is told to end. */
+/** Ends the test files, and starts no more, when the runner itself is told to end; the run counts as failed. */
 export function forwardSignals() {
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
     process.once(signal, () => {
@@ -311,7 +315,7 @@ export function forwardSignals() {
       setTimeout(() => {
         for (const leader of running) signalGroup(leader, 'SIGKILL');
       }, graceMs).unref();
-      process.exitCode = 1;
+      interrupted = true;
     });
   }
 }

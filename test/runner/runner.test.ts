@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { assert, suite } from '../support/suite';
 
 interface Outcome {
@@ -10,9 +10,14 @@ interface Outcome {
   lastLine: string;
 }
 
-function runner(...args: string[]): Promise<Outcome> {
+const runner = (...args: string[]) => outcomeOf(start(...args));
+
+function start(...args: string[]) {
+  return spawn(process.execPath, ['test/run.js', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+function outcomeOf(child: ReturnType<typeof start>): Promise<Outcome> {
   return new Promise((settle, reject) => {
-    const child = spawn(process.execPath, ['test/run.js', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => {
@@ -134,6 +139,35 @@ test('fails on a pattern that matches no file, though another one does', async (
   assert.is(status, 1);
   assert.is(lastLine, '2 passed, 1 failed');
   assert.match(output, 'No test file matches "no-such-test".');
+});
+
+test('told to end, ends the file that runs and starts no other', async () => {
+  await inFolder(async (folder) => {
+    const support = JSON.stringify(resolve('test/support/suite'));
+    const marker = join(folder, 'started');
+    writeFileSync(
+      join(folder, '1.test.ts'),
+      `import { writeFileSync } from 'node:fs';
+       import { suite } from ${support};
+       const test = suite('first');
+       test('hangs', async () => {
+         writeFileSync(${JSON.stringify(marker)}, '');
+         await new Promise((settle) => setTimeout(settle, 600_000));
+       });
+       test.run();`,
+    );
+    writeFileSync(join(folder, '2.test.ts'), `console.log('second');`);
+    const child = start('--dir', folder, '--jobs', '1');
+    const ended = outcomeOf(child);
+    while (!existsSync(marker) && child.exitCode === null)
+      await new Promise((settle) => setTimeout(settle, 50));
+    child.kill('SIGTERM');
+    const { status, output, lastLine } = await ended;
+    assert.is(status, 1);
+    assert.is(lastLine, '0 passed, 2 failed');
+    assert.match(output, 'Interrupted.');
+    assert.not.match(output, '2.test.ts');
+  });
 });
 
 test('ends what a file left running', async () => {

@@ -1,0 +1,1 @@
+export const message = 'This page was built on the host from the commit that was pushed.';

@@ -3,8 +3,8 @@ import { builtinModules } from 'node:module';
 import tseslint from 'typescript-eslint';
 
 /**
- * The layers, each importing only downwards: main and wiring → commands and hooks → domain; adapters → domain.
- * Commands and hooks reach adapters through the interfaces in `src/domain/ports.ts`.
+ * The layers, each importing only downwards: main and wiring → commands and hooks, with what they share in operations
+ * → domain; adapters → domain. Commands, hooks and operations reach adapters through `src/domain/ports.ts`.
  */
 const layers = {
   entry: {
@@ -14,6 +14,10 @@ const layers = {
   commands: {
     regex: '\\./(.*/)?(commands|hooks)(/|$)',
     message: 'Only the entry imports commands and hooks.',
+  },
+  operations: {
+    regex: '\\./(.*/)?operations(/|$)',
+    message: 'Only commands and hooks import operations.',
   },
   adapters: {
     regex: '\\./(.*/)?adapters(/|$)',
@@ -141,17 +145,21 @@ export default defineConfig(
     rules: forbidImports(starters, layers.entry, layers.adapters),
   },
   {
+    files: ['src/operations/**/*.ts'],
+    rules: forbidImports(starters, layers.entry, layers.commands, layers.adapters),
+  },
+  {
     files: ['src/adapters/**/*.ts'],
-    rules: forbidImports(starters, layers.entry, layers.commands),
+    rules: forbidImports(starters, layers.entry, layers.commands, layers.operations),
   },
   {
     files: ['src/adapters/process.ts'],
-    rules: forbidImports(layers.entry, layers.commands),
+    rules: forbidImports(layers.entry, layers.commands, layers.operations),
   },
   {
     files: ['src/domain/**/*.ts'],
     rules: {
-      ...forbidImports(layers.entry, layers.commands, layers.adapters, ...impureModules),
+      ...forbidImports(layers.entry, layers.commands, layers.operations, layers.adapters, ...impureModules),
       'no-restricted-globals': [
         'error',
         ...impureGlobals.map((name) => ({
@@ -164,11 +172,14 @@ export default defineConfig(
   },
   {
     files: ['src/**/*.ts'],
-    ignores: ['src/main.ts', 'src/wiring.ts', 'src/{commands,hooks,domain,adapters}/**'],
+    ignores: ['src/main.ts', 'src/wiring.ts', 'src/{commands,hooks,operations,domain,adapters}/**'],
     rules: {
       'no-restricted-syntax': [
         'error',
-        { selector: 'Program', message: 'A module belongs in a layer: commands, hooks, domain or adapters.' },
+        {
+          selector: 'Program',
+          message: 'A module belongs in a layer: commands, hooks, operations, domain or adapters.',
+        },
       ],
     },
   },

@@ -1,0 +1,158 @@
+import { access, constants, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ProcessError, UserError } from '../domain/errors';
+import type { Dokku } from '../domain/ports';
+import { hasCode, isMissing } from './files';
+import { run, type Environment } from './process';
+
+interface Dependencies {
+  /** Dokku's folder of apps. */
+  dokkuRoot: string;
+  /** Folder of the enabled plugins. */
+  pluginsPath: string;
+  /** Environment of children, Dokku's settings included; no state of the command that called us. */
+  env: Environment;
+  /** System user and name of the ssh key, as Dokku hands them to `user-auth`. */
+  sshUser: string;
+  sshName: string;
+}
+
+/**
+ * Triggers where Dokku has one, else its command line: both are its public interface, while the files behind them are
+ * not (docs/development/plugin-creation.md of Dokku).
+ */
+export class DokkuHost implements Dokku {
+  constructor(private readonly has: Dependencies) {}
+
+  async appExists(app: string): Promise<boolean> {
+    try {
+      await this.trigger('app-exists', app);
+      return true;
+    } catch (error) {
+      if (isRefusal(error)) return false;
+      throw error;
+    }
+  }
+
+  async createApp(app: string): Promise<void> {
+    await this.dokku('apps:create', app);
+  }
+
+  async deployBranch(app: string): Promise<string> {
+    return (await this.trigger('git-deploy-branch', app)).trim();
+  }
+
+  async setDeployBranch(app: string, branch: string): Promise<void> {
+    await this.dokku('git:set', app, 'deploy-branch', branch);
+  }
+
+  async setBuildDir(app: string, folder: string): Promise<void> {
+    await this.dokku('builder:set', app, 'build-dir', ...(folder === '.' ? [] : [folder]));
+  }
+
+  async config(app: string): Promise<Readonly<Record<string, string>>> {
+    const output = await this.trigger('config-export', app, 'false', 'true', 'json');
+    return JSON.parse(output) as Record<string, string>;
+  }
+
+  async containers(app: string): Promise<{ process: string; id: string }[]> {
+    const folder = join(this.has.dokkuRoot, app);
+    const found: { process: string; id: string }[] = [];
+    for (const name of await entries(folder)) {
+      const process = /^CONTAINER\.([A-Za-z0-9_-]+\.[0-9]+)$/.exec(name)?.[1];
+      if (process === undefined) continue;
+      const id = await containerId(join(folder, name));
+      if (id !== undefined) found.push({ process, id });
+    }
+    return found.sort((a, b) => a.process.localeCompare(b.process, 'en', { numeric: true }));
+  }
+
+  async authorize(command: string, apps: readonly string[]): Promise<void> {
+    if (await this.implemented('user-auth')) {
+      for (const app of apps) {
+        await this.trigger('user-auth', this.has.sshUser, this.has.sshName, command, app).catch(
+          (error: unknown) => {
+            throw isRefusal(error) ? denied(command, app) : error;
+          },
+        );
+      }
+    }
+    if (await this.implemented('user-auth-app')) {
+      const visible = (
+        await this.trigger('user-auth-app', this.has.sshUser, this.has.sshName, ...apps)
+      ).split(/\s+/);
+      const hidden = apps.find((app) => !visible.includes(app));
+      if (hidden !== undefined) throw denied(command, hidden);
+    }
+  }
+
+  /** Whether an access-control plugin answers a trigger. `20_events` only records, as Dokku itself sees it. */
+  private async implemented(trigger: string): Promise<boolean> {
+    for (const plugin of await entries(this.has.pluginsPath)) {
+      if (plugin !== '20_events' && (await isExecutable(join(this.has.pluginsPath, plugin, trigger))))
+        return true;
+    }
+    return false;
+  }
+
+  /** @throws ProcessError where the trigger fails */
+  private async trigger(name: string, ...args: string[]): Promise<string> {
+    return (await run('plugn', ['trigger', name, ...args], { env: this.has.env, cwd: this.has.dokkuRoot }))
+      .stdout;
+  }
+
+  private async dokku(...args: string[]): Promise<void> {
+    try {
+      await run('dokku', ['--quiet', ...args], { env: this.has.env, cwd: this.has.dokkuRoot });
+    } catch (error) {
+      if (!(error instanceof ProcessError)) throw error;
+      const said = `${error.failure.stdout}\n${error.failure.stderr}`
+        .split('\n')
+        .map((line) => line.replace(/^[ !>=-]*/, ''));
+      throw new UserError(`\`dokku ${args.join(' ')}\` failed`, {
+        details: said.filter((line) => line !== ''),
+        cause: error,
+      });
+    }
+  }
+}
+
+/** The trigger ran and said no, as opposed to could not be run. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof ProcessError && error.failure.exitCode !== undefined;
+}
+
+function denied(command: string, app: string): UserError {
+  return new UserError(`you may not run ${command} on ${app}`, {
+    remedy: 'Ask the administrator of this host for access to that app.',
+  });
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK);
+    return true;
+  } catch (error) {
+    if (isMissing(error) || hasCode(error, 'EACCES')) return false;
+    throw error;
+  }
+}
+
+async function entries(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** Undefined where a deploy removed the file meanwhile. */
+async function containerId(path: string): Promise<string | undefined> {
+  try {
+    return (await readFile(path, 'utf8')).trim() || undefined;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,124 @@
+import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { exitStatus, UserError } from '../domain/errors';
+import type { Clock, LockHolder, Locks, Processes, Terminal } from '../domain/ports';
+import { formatAge } from '../domain/units';
+import { runOnDescriptor, type Environment } from './process';
+
+/** What `flock --nonblock` exits with where another holds the lock; told apart from its errors. */
+const conflict = 75;
+
+interface Dependencies {
+  root: string;
+  by: string;
+  env: Environment;
+  clock: Clock;
+  processes: Processes;
+  terminal: Terminal;
+}
+
+/**
+ * The lock belongs to an open file of ours: `flock(1)` only takes it on the descriptor that it inherits. So the kernel
+ * frees it when this process ends in whatever way, and no child keeps it, since Node opens files close-on-exec.
+ */
+export class FileLocks implements Locks {
+  constructor(private readonly has: Dependencies) {}
+
+  async pipeline<T>(pipeline: string, purpose: string, work: () => Promise<T>): Promise<T> {
+    const file = await this.open(pipeline, 'lock');
+    try {
+      if (!(await this.take(file, true))) throw await this.held(file, `pipeline ${pipeline}`);
+      await this.sign(file, purpose);
+      return await work();
+    } finally {
+      await file.close();
+    }
+  }
+
+  async artifact<T>(pipeline: string, key: string, purpose: string, work: () => Promise<T>): Promise<T> {
+    const file = await this.open(pipeline, artifactLock(key));
+    try {
+      if (!(await this.take(file, true))) {
+        const holder = await readHolder(file);
+        await this.has.terminal.timed(
+          `Waiting for ${holder?.purpose ?? 'another build of this client'}`,
+          () => this.take(file, false),
+        );
+      }
+      await this.sign(file, purpose);
+      return await work();
+    } finally {
+      await file.close();
+    }
+  }
+
+  async tryArtifact<T>(
+    pipeline: string,
+    key: string,
+    purpose: string,
+    work: () => Promise<T>,
+  ): Promise<T | undefined> {
+    const file = await this.open(pipeline, artifactLock(key));
+    try {
+      if (!(await this.take(file, true))) return undefined;
+      await this.sign(file, purpose);
+      return await work();
+    } finally {
+      await file.close();
+    }
+  }
+
+  private async open(pipeline: string, name: string): Promise<FileHandle> {
+    const folder = join(this.has.root, 'pipelines', pipeline, 'locks');
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    return open(join(folder, name), 'a+', 0o600);
+  }
+
+  /** False where another holds it and we do not wait. */
+  private async take(file: FileHandle, once: boolean): Promise<boolean> {
+    const mode = once ? ['--nonblock', '--conflict-exit-code', String(conflict)] : [];
+    const status = await runOnDescriptor('flock', ['--exclusive', ...mode, '3'], file.fd, this.has.env);
+    if (status !== 0 && status !== conflict) throw new Error(`flock exited with ${String(status)}`);
+    return status === 0;
+  }
+
+  private async sign(file: FileHandle, purpose: string): Promise<void> {
+    const holder: LockHolder & { start: string | undefined } = {
+      by: this.has.by,
+      purpose,
+      pid: process.pid,
+      since: this.has.clock.now(),
+      start: await this.has.processes.startOf(process.pid),
+    };
+    await file.truncate(0);
+    await file.appendFile(`${JSON.stringify(holder)}\n`);
+  }
+
+  private async held(file: FileHandle, what: string): Promise<UserError> {
+    const holder = await readHolder(file);
+    const who =
+      holder === undefined
+        ? 'another process'
+        : `${holder.by} (${holder.purpose}, ${formatAge(this.has.clock.now(), holder.since)}, process ${String(holder.pid)})`;
+    return new UserError(`${what} is locked by ${who}`, {
+      remedy: 'Wait until that has ended and try again.',
+      exit: exitStatus.locked,
+    });
+  }
+}
+
+/** Files of a fixed number, since a lock's file is never removed; two keys that share one only wait for each other. */
+function artifactLock(key: string): string {
+  return `artifact-${key.slice(0, 2)}`;
+}
+
+/** Undefined while the holder has not signed yet, or where a crash tore its signature. */
+async function readHolder(file: FileHandle): Promise<LockHolder | undefined> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(4096), 0, 4096, 0);
+  try {
+    return JSON.parse(buffer.subarray(0, bytesRead).toString()) as LockHolder;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

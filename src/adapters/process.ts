@@ -1,0 +1,127 @@
+import { execa, type Options } from 'execa';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Readable } from 'node:stream';
+import { ProcessError } from '../domain/errors';
+
+/** The whole environment of a child: nothing is inherited (H12, H17). */
+export type Environment = Readonly<Record<string, string>>;
+
+export interface RunOptions {
+  env: Environment;
+  cwd?: string;
+  /** Standard input; `/dev/null` where absent, since a hook's own standard input holds the refs still to come (H18). */
+  input?: Readable | string;
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+export interface Finished {
+  stdout: string;
+  stderr: string;
+}
+
+const tailBytes = 8 * 1024;
+const maxBufferedBytes = 16 * 1024 * 1024;
+
+/**
+ * Runs a program to its end and returns what it printed.
+ * @throws ProcessError when it cannot be started, exits non-zero, is killed or runs past `timeoutMs`
+ */
+export async function run(file: string, args: readonly string[], options: RunOptions): Promise<Finished> {
+  const child = execa(file, args, { ...common(options), maxBuffer: maxBufferedBytes });
+  const result = await child;
+  const stdout = text(result.stdout);
+  const stderr = text(result.stderr);
+  if (result.failed) throw failure(file, args, result, stdout, stderr);
+  return { stdout, stderr };
+}
+
+export interface Streaming {
+  stdout: Readable;
+  stderr: Readable;
+  /** Settles after exit; rejects with ProcessError, whose output is the tail of standard error only. */
+  done: Promise<void>;
+  kill(signal?: NodeJS.Signals): void;
+}
+
+/** Starts a program whose output is consumed while it runs. Both streams have to be drained by the caller. */
+export function stream(file: string, args: readonly string[], options: RunOptions): Streaming {
+  const child = execa(file, args, { ...common(options), buffer: false });
+  let tail = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    tail = (tail + chunk.toString()).slice(-tailBytes);
+  });
+  const done = child.then((result) => {
+    if (result.failed) throw failure(file, args, result, '', tail);
+  });
+  // The caller awaits `done` after the stream; a failure in between must not count as unhandled.
+  done.catch(() => undefined);
+  return { stdout: child.stdout, stderr: child.stderr, done, kill: (signal) => child.kill(signal) };
+}
+
+/**
+ * Runs a program that acts on an open file of ours, which it gets as descriptor 3. execa cannot hand one over.
+ * @returns the exit status
+ * @throws Error where it cannot be started or is killed
+ */
+export async function runOnDescriptor(
+  file: string,
+  args: readonly string[],
+  descriptor: number,
+  env: Environment,
+): Promise<number> {
+  const child = spawn(file, args, { env, stdio: ['ignore', 'ignore', 'inherit', descriptor] });
+  const [status, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  if (status === null) throw new Error(`${file} was ended by ${String(signal)}`);
+  return status;
+}
+
+function common(options: RunOptions) {
+  const stdin =
+    options.input === undefined ? 'ignore' : typeof options.input === 'string' ? 'pipe' : options.input;
+  return {
+    env: { ...options.env },
+    extendEnv: false,
+    reject: false,
+    stripFinalNewline: false,
+    stdio: [stdin, 'pipe', 'pipe'],
+    ...(typeof options.input === 'string' ? { input: options.input } : {}),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+  } satisfies Options;
+}
+
+interface Outcome {
+  exitCode?: number | undefined;
+  signal?: string | undefined;
+  timedOut: boolean;
+  durationMs: number;
+  cause?: unknown;
+}
+
+function failure(
+  file: string,
+  args: readonly string[],
+  { exitCode, signal, timedOut, durationMs, cause }: Outcome,
+  stdout: string,
+  stderr: string,
+): ProcessError {
+  return new ProcessError(
+    {
+      command: [file, ...args],
+      exitCode,
+      signal,
+      timedOut,
+      durationMs,
+      stdout: stdout.slice(-tailBytes),
+      stderr: stderr.slice(-tailBytes),
+    },
+    { cause },
+  );
+}
+
+function text(output: unknown): string {
+  return typeof output === 'string' ? output : '';
+}

@@ -1,0 +1,280 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { appendFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline as pipe } from 'node:stream/promises';
+import { z } from 'zod';
+import {
+  artifactRecord,
+  buildRecord,
+  deployNote,
+  type ArtifactRecord,
+  type BuildRecord,
+  type DeployNote,
+  type HistoryEntry,
+} from '../domain/build';
+import { UserError } from '../domain/errors';
+import type { Pipeline } from '../domain/pipeline';
+import type { Store } from '../domain/ports';
+import { settingNames } from '../domain/settings';
+import { isMissing, readIfThere, syncFolder, writeDurably } from './files';
+
+const pipelineFile = z.object({
+  format: z.literal(1),
+  name: z.string(),
+  staging: z.string(),
+  production: z.string(),
+  settings: z.partialRecord(z.enum(settingNames), z.string()),
+});
+
+/**
+ * Our files: `apps/<app>` names the app's pipeline, `pipelines/<name>` has everything of a pipeline, `deploys/<app>` the
+ * note of the deploy that is under way. Not Dokku's property store, which loses everything when an app named like the
+ * plugin is destroyed (H16).
+ */
+export class FileStore implements Store {
+  constructor(private readonly root: string) {}
+
+  async pipelines(): Promise<string[]> {
+    return (await names(join(this.root, 'pipelines'))).sort();
+  }
+
+  async pipeline(name: string): Promise<Pipeline> {
+    const file = await this.read(this.settingsPath(name), pipelineFile);
+    if (file === undefined) throw new UserError(`there is no pipeline ${name}`);
+    const { format: _, ...pipeline } = file;
+    return pipeline;
+  }
+
+  async savePipeline(pipeline: Pipeline): Promise<void> {
+    for (const folder of ['artifacts', 'builds']) {
+      await mkdir(this.path(pipeline.name, folder), { recursive: true, mode: 0o700 });
+    }
+    await this.write(this.settingsPath(pipeline.name), { format: 1, ...pipeline });
+  }
+
+  async removePipeline(name: string): Promise<string | undefined> {
+    const history = this.path(name, 'history.ndjson');
+    const aside = join(this.root, 'unlinked', `${name}.history.ndjson`);
+    const text = await readIfThere(history);
+    if (text !== undefined) {
+      await mkdir(join(this.root, 'unlinked'), { recursive: true, mode: 0o700 });
+      await appendFile(aside, text, { mode: 0o600, flush: true });
+    }
+    await rm(this.path(name), { recursive: true, force: true });
+    await syncFolder(join(this.root, 'pipelines'));
+    return text === undefined ? undefined : aside;
+  }
+
+  async pipelineOf(app: string): Promise<string | undefined> {
+    return (await readIfThere(join(this.root, 'apps', app)))?.toString().trim();
+  }
+
+  async link(app: string, pipeline: string): Promise<void> {
+    await mkdir(join(this.root, 'apps'), { recursive: true });
+    // Readable for all: the shims look at it before anything else.
+    await writeDurably(join(this.root, 'apps', app), `${pipeline}\n`, 0o644);
+  }
+
+  async unlink(app: string): Promise<void> {
+    await rm(join(this.root, 'apps', app), { force: true });
+    await this.removeNote(app);
+  }
+
+  async builds(pipeline: string): Promise<BuildRecord[]> {
+    const files = (await names(this.path(pipeline, 'builds'))).filter((name) => name.endsWith('.json'));
+    const records = await Promise.all(
+      files.map((name) => this.read(this.path(pipeline, 'builds', name), buildRecord)),
+    );
+    return records.filter((record) => record !== undefined);
+  }
+
+  build(pipeline: string, name: string): Promise<BuildRecord | undefined> {
+    return this.read(this.path(pipeline, 'builds', `${name}.json`), buildRecord);
+  }
+
+  async saveBuild(pipeline: string, build: BuildRecord): Promise<void> {
+    await this.write(this.path(pipeline, 'builds', `${build.name}.json`), build);
+  }
+
+  async removeBuild(pipeline: string, name: string): Promise<void> {
+    for (const suffix of buildSuffixes)
+      await rm(this.path(pipeline, 'builds', `${name}${suffix}`), { force: true });
+  }
+
+  async buildNames(pipeline: string): Promise<string[]> {
+    const found = new Set<string>();
+    for (const file of await names(this.path(pipeline, 'builds'))) {
+      const suffix = buildSuffixes.find((candidate) => file.endsWith(candidate));
+      if (suffix !== undefined) found.add(file.slice(0, -suffix.length));
+    }
+    return [...found].sort();
+  }
+
+  serverTreePath(pipeline: string, build: string): string {
+    return this.path(pipeline, 'builds', `${build}.server.tar`);
+  }
+
+  async openLog(pipeline: string, build: string) {
+    const path = this.path(pipeline, 'builds', `${build}.log`);
+    const file = await open(path, 'a', 0o600);
+    const stream = file.createWriteStream();
+    return {
+      path,
+      line: (text: string) => void stream.write(`${text}\n`),
+      close: () =>
+        new Promise<void>((resolve, reject) => {
+          stream.once('error', reject).end(resolve);
+        }),
+    };
+  }
+
+  async artifacts(pipeline: string): Promise<string[]> {
+    const files = await names(this.path(pipeline, 'artifacts'));
+    return files.filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -'.json'.length));
+  }
+
+  artifact(pipeline: string, key: string): Promise<ArtifactRecord | undefined> {
+    return this.read(this.path(pipeline, 'artifacts', `${key}.json`), artifactRecord);
+  }
+
+  async artifactIntact(pipeline: string, record: ArtifactRecord): Promise<boolean> {
+    const hash = createHash('sha256');
+    try {
+      await pipe(createReadStream(this.artifactPath(pipeline, record.key)), hash);
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw error;
+    }
+    return hash.digest('hex') === record.sha256;
+  }
+
+  async saveArtifact(pipeline: string, record: ArtifactRecord, builtAt: string): Promise<void> {
+    const file = await open(builtAt, 'r');
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(builtAt, this.artifactPath(pipeline, record.key));
+    await this.write(this.path(pipeline, 'artifacts', `${record.key}.json`), record);
+  }
+
+  async removeArtifact(pipeline: string, key: string): Promise<void> {
+    // The record first: an artifact without one is not taken.
+    await rm(this.path(pipeline, 'artifacts', `${key}.json`), { force: true });
+    await rm(this.artifactPath(pipeline, key), { force: true });
+  }
+
+  artifactPath(pipeline: string, key: string): string {
+    return this.path(pipeline, 'artifacts', `${key}.tar`);
+  }
+
+  partialArtifactPath(pipeline: string, build: string): string {
+    return this.path(pipeline, 'artifacts', `${build}.partial`);
+  }
+
+  note(app: string): Promise<DeployNote | undefined> {
+    return this.read(join(this.root, 'deploys', `${app}.json`), deployNote);
+  }
+
+  async notes(): Promise<DeployNote[]> {
+    const files = (await names(join(this.root, 'deploys'))).filter((name) => name.endsWith('.json'));
+    const notes = await Promise.all(
+      files.map((name) => this.read(join(this.root, 'deploys', name), deployNote)),
+    );
+    return notes.filter((note) => note !== undefined);
+  }
+
+  async saveNote(note: DeployNote): Promise<void> {
+    await mkdir(join(this.root, 'deploys'), { recursive: true, mode: 0o700 });
+    await this.write(join(this.root, 'deploys', `${note.app}.json`), note);
+  }
+
+  async removeNote(app: string): Promise<void> {
+    await rm(join(this.root, 'deploys', `${app}.json`), { force: true });
+  }
+
+  async appendHistory(pipeline: string, entry: HistoryEntry): Promise<void> {
+    // The newline comes first as well: a torn last line of a crash must not swallow this one (F27).
+    const path = this.path(pipeline, 'history.ndjson');
+    const torn = await endsWithoutNewline(path);
+    await appendFile(path, `${torn ? '\n' : ''}${JSON.stringify(entry)}\n`, { mode: 0o600, flush: true });
+  }
+
+  async diskUse(pipeline: string): Promise<number> {
+    let bytes = 0;
+    for (const folder of ['artifacts', 'builds']) {
+      for (const name of await names(this.path(pipeline, folder))) {
+        bytes += await sizeOf(this.path(pipeline, folder, name));
+      }
+    }
+    return bytes;
+  }
+
+  private settingsPath(name: string): string {
+    return this.path(name, 'settings.json');
+  }
+
+  private path(pipeline: string, ...rest: string[]): string {
+    return join(this.root, 'pipelines', pipeline, ...rest);
+  }
+
+  private async read<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
+    const text = await readIfThere(path);
+    if (text === undefined) return undefined;
+    let value: unknown;
+    try {
+      value = JSON.parse(text.toString());
+    } catch (error) {
+      throw unreadable(path, error);
+    }
+    const parsed = schema.safeParse(value);
+    if (!parsed.success) throw unreadable(path, parsed.error);
+    return parsed.data;
+  }
+
+  private async write(path: string, value: object): Promise<void> {
+    await writeDurably(path, `${JSON.stringify(value, undefined, 2)}\n`);
+  }
+}
+
+const buildSuffixes = ['.json', '.server.tar', '.log'];
+
+function unreadable(path: string, cause: unknown): UserError {
+  return new UserError(`${path} is damaged, or was written by another version of flight-launch`, {
+    remedy: 'Update the plugin, or move that file away and run the command again.',
+    cause,
+  });
+}
+
+async function names(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** Zero for a file that was removed meanwhile. */
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (isMissing(error)) return 0;
+    throw error;
+  }
+}
+
+async function endsWithoutNewline(path: string): Promise<boolean> {
+  const size = await sizeOf(path);
+  if (size === 0) return false;
+  const file = await open(path, 'r');
+  try {
+    const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1);
+    return buffer.toString() !== '\n';
+  } finally {
+    await file.close();
+  }
+}

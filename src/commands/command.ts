@@ -1,0 +1,12 @@
+import type { Services } from '../domain/ports';
+
+/** A verb of `flight-launch:<verb>`. */
+export interface Command {
+  /** `promote [--build BUILD]`: without the plugin's name. No commas: Dokku's help uses them as column separator. */
+  usage: string;
+  /** One line, without commas. */
+  about: string;
+  /** Further lines of `flight-launch:help VERB`. */
+  help?: readonly string[];
+  run(services: Services, args: readonly string[]): Promise<void>;
+}

@@ -1,0 +1,119 @@
+import type { DeployNote } from '../domain/build';
+import type { AppContainer, Live } from '../domain/live';
+import { stages, type Pipeline, type Stage } from '../domain/pipeline';
+import type { Services } from '../domain/ports';
+import { formatAge } from '../domain/units';
+import { appContainers, findLive } from '../operations/live';
+import { parseArguments, wantsJson } from './arguments';
+import type { Command } from './command';
+import { readPipeline } from './pipeline-argument';
+
+const usage = 'status [NAME] [--format json]';
+
+export const status: Command = {
+  usage,
+  about: 'Show what is live on the apps of a pipeline',
+  async run(services, args) {
+    const given = parseArguments(`flight-launch:${usage}`, args, { optional: ['NAME'], values: ['format'] });
+    const json = wantsJson(given);
+    const pipeline = await readPipeline(services, 'status', given.positional('NAME'));
+    const views: StageView[] = [];
+    for (const stage of stages) views.push(await view(services, pipeline, stage));
+    if (json) services.terminal.print(JSON.stringify({ pipeline: pipeline.name, apps: views.map(toJson) }));
+    else show(services, pipeline, views);
+  },
+};
+
+interface StageView {
+  stage: Stage;
+  app: string;
+  exists: boolean;
+  live: Live;
+  containers: AppContainer[];
+  deployBranch: string | undefined;
+  underWay: DeployNote | undefined;
+}
+
+async function view(services: Services, pipeline: Pipeline, stage: Stage): Promise<StageView> {
+  const { dokku, store } = services;
+  const app = pipeline[stage];
+  const exists = await dokku.appExists(app);
+  return {
+    stage,
+    app,
+    exists,
+    live: exists ? await findLive(services, pipeline.name, app) : { state: 'not-deployed' },
+    containers: exists ? await appContainers(services, app) : [],
+    deployBranch: exists ? await dokku.deployBranch(app) : undefined,
+    underWay: await deployUnderWay(services, app, store),
+  };
+}
+
+/** The deploy that is under way; a note whose process has gone was left by one that failed, and is removed. */
+async function deployUnderWay(
+  { processes }: Services,
+  app: string,
+  store: Services['store'],
+): Promise<DeployNote | undefined> {
+  const note = await store.note(app);
+  if (note === undefined) return undefined;
+  if ((await processes.startOf(note.process.pid)) === note.process.startedAt) return note;
+  await store.removeNote(app);
+  return undefined;
+}
+
+function toJson({ stage, app, exists, live, containers, deployBranch, underWay }: StageView): object {
+  const record = live.state === 'build' ? live.record : undefined;
+  return {
+    stage,
+    app,
+    exists,
+    state: live.state,
+    build: live.state === 'build' ? live.build : null,
+    commit: record?.commit ?? null,
+    by: record?.by ?? null,
+    liveAt: record?.liveAt === undefined ? null : new Date(record.liveAt).toISOString(),
+    processes: containers.map(({ process, running, build }) => ({ process, running, build: build ?? null })),
+    deployBranch: deployBranch ?? null,
+    underWay: underWay?.build ?? null,
+  };
+}
+
+function show({ terminal, clock }: Services, pipeline: Pipeline, views: readonly StageView[]): void {
+  terminal.header(`Pipeline ${pipeline.name}`);
+  for (const stageView of views) {
+    const { stage, app, containers, deployBranch, underWay } = stageView;
+    terminal.step(`${stage}: ${app}`);
+    for (const line of describeLive(stageView, clock.now())) terminal.detail(line);
+    const stopped = containers.filter((container) => !container.running).map(({ process }) => process);
+    if (stopped.length > 0) terminal.warn(`not running: ${stopped.join(', ')}`);
+    if (deployBranch !== undefined) terminal.detail(`deploys branch ${deployBranch}`);
+    if (underWay !== undefined) {
+      terminal.detail(`under way: build ${underWay.build} of commit ${underWay.commit.slice(0, 8)}`);
+    }
+  }
+}
+
+function describeLive({ app, exists, live }: StageView, now: number): string[] {
+  if (!exists) return [`does not exist; \`dokku flight-launch:setup\` creates it again`];
+  switch (live.state) {
+    case 'not-deployed':
+      return ['nothing is deployed yet'];
+    case 'foreign':
+      return ['runs a version that was not deployed through flight-launch'];
+    case 'mixed':
+      return [
+        'runs a mixture, left by a deploy that stopped half-way:',
+        ...live.builds.map(
+          ({ process, build }) => `  ${process}: ${build ?? 'not deployed through flight-launch'}`,
+        ),
+        `push again, or \`dokku ps:rebuild ${app}\`, to mend it`,
+      ];
+    case 'build': {
+      const { record } = live;
+      if (record === undefined) return [`build ${live.build}, whose record is gone`];
+      const since = record.liveAt === undefined ? '' : `, live since ${formatAge(now, record.liveAt)}`;
+      return [`build ${record.name}: commit ${record.commit.slice(0, 8)} by ${record.by.name}${since}`];
+    }
+  }
+}

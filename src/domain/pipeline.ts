@@ -1,0 +1,70 @@
+import { UsageError, UserError } from './errors';
+import type { StoredSettings } from './settings';
+
+/** The apps of a pipeline play these parts. */
+export const stages = ['staging', 'production'] as const;
+export type Stage = (typeof stages)[number];
+
+/** Two apps that share a monorepo. */
+export interface Pipeline {
+  name: string;
+  staging: string;
+  production: string;
+  settings: StoredSettings;
+}
+
+/** The same rule as Dokku's for new apps (`IsValidAppName`), so that a pipeline's name can be that of its app. */
+const appName = /^[a-z0-9][a-z0-9.-]{0,62}$/;
+
+/** @throws UsageError for a name that could not be a pipeline's (I63) */
+export function checkPipelineName(name: string): void {
+  if (appName.test(name) && !name.includes('..')) return;
+  throw new UsageError(`${JSON.stringify(name)} cannot be the name of a pipeline`, {
+    remedy:
+      'Use lower-case letters, digits, `.` and `-`, at most 63 of them, beginning with a letter or digit.',
+  });
+}
+
+/** @throws UsageError for a name that could not be an app's; `--global` is none (I64) */
+export function checkAppName(name: string): void {
+  if (appName.test(name) && !name.includes('..')) return;
+  throw new UsageError(`${JSON.stringify(name)} cannot be the name of an app`, {
+    remedy:
+      'Use lower-case letters, digits, `.` and `-`, at most 63 of them, beginning with a letter or digit.',
+  });
+}
+
+/** The pipeline's default apps: production has the pipeline's name. */
+export function defaultApps(name: string): Record<Stage, string> {
+  return { staging: `${name}-staging`, production: name };
+}
+
+/** @throws UserError where the app has no part in the pipeline */
+export function stageOf(pipeline: Pipeline, app: string): Stage {
+  const stage = stages.find((candidate) => pipeline[candidate] === app);
+  if (stage === undefined) throw new UserError(`${app} is not an app of pipeline ${pipeline.name}`);
+  return stage;
+}
+
+/**
+ * The pipeline that a command is about: the one named, or the only one that there is.
+ * @throws UsageError that lists the pipelines where the choice is not clear
+ */
+export function choosePipeline(named: string | undefined, all: readonly string[]): string {
+  if (named !== undefined) {
+    checkPipelineName(named);
+    if (all.includes(named)) return named;
+    throw new UsageError(`there is no pipeline ${named}`, { remedy: list(all) });
+  }
+  const [only] = all;
+  if (only !== undefined && all.length === 1) return only;
+  throw new UsageError(all.length === 0 ? 'there is no pipeline yet' : 'this host has several pipelines', {
+    remedy: all.length === 0 ? list(all) : `Name one: ${all.join(', ')}.`,
+  });
+}
+
+function list(all: readonly string[]): string {
+  return all.length === 0
+    ? '`dokku flight-launch:setup NAME` creates one.'
+    : `Pipelines of this host: ${all.join(', ')}.`;
+}

@@ -1,0 +1,254 @@
+import type { Readable } from 'node:stream';
+import type { ArtifactRecord, BuildRecord, DeployNote, HistoryEntry } from './build';
+import type { ImageBuild } from './captured-image';
+import type { Artifact, ClientBuild } from './client-build';
+import type { Pipeline } from './pipeline';
+
+/** What people read. Lines carry Dokku's own prefixes; the log for machines is kept apart. */
+export interface Terminal {
+  /** `=====> text` */
+  header(text: string): void;
+  /** `-----> text` */
+  step(text: string): void;
+  /** Seven spaces, then the text; a report's line, or a line of a build's log. */
+  detail(text: string): void;
+  /** ` !     text` on standard error. */
+  warn(text: string): void;
+  /** Bare text on standard output, for `--format json` and single values. */
+  print(text: string): void;
+  /**
+   * Prints `-----> label`, runs the work, and prints how long it took. While the work runs and nothing else was
+   * printed for ten seconds, a line tells that it still does.
+   */
+  timed<T>(label: string, work: () => Promise<T>): Promise<T>;
+}
+
+/** An entry of a commit's tree, as `git ls-tree` tells it. */
+export interface TreeEntry {
+  mode: '100644' | '100755' | '120000' | '040000' | '160000';
+  type: 'blob' | 'tree' | 'commit';
+  /** Object id, 40 (SHA-1) or 64 hex digits. */
+  id: string;
+  /** From the root of the repository, `/` between folders. */
+  path: string;
+}
+
+/** A tar stream that is only good once `done` has resolved: the producer may fail after the last byte. */
+export interface TarSource {
+  stream: Readable;
+  done: Promise<void>;
+  /** Files and links that have to arrive; a stream that ends sooner was cut (H10). */
+  expected: number;
+}
+
+/** The pushed commit, read only; works in git's quarantine (H9). */
+export interface Source {
+  readonly commit: string;
+  /** The entry at a path, or undefined where the commit has none. */
+  entry(path: string): Promise<TreeEntry | undefined>;
+  /** All files, links and submodules at or below the paths, in git's order. */
+  entries(paths: readonly string[]): Promise<TreeEntry[]>;
+  /** The whole content of a file. @throws UserError where it is larger than `maxBytes` */
+  read(entry: TreeEntry, maxBytes: number): Promise<Buffer>;
+  /** The files at or below the paths as a tar, names from the root of the repository, attributes not applied. */
+  archive(paths: readonly string[]): Promise<TarSource>;
+}
+
+export interface ClientBuilder {
+  /** The id (`sha256:…`) of an image, pulled where it is absent. @throws UserError where it cannot be had */
+  resolveImage(reference: string): Promise<string>;
+  /**
+   * Builds the client in containers and writes the artifact to `target` (created, mode 0600).
+   * @param log receives everything that the build printed, sanitised for a terminal
+   * @throws UserError where the build fails, with its last lines in `details`
+   */
+  build(plan: ClientBuild, source: Source, target: string, log: (line: string) => void): Promise<Artifact>;
+}
+
+export interface ImageInfo {
+  /** `sha256:…` */
+  id: string;
+  labels: Readonly<Record<string, string>>;
+}
+
+export interface ContainerInfo {
+  id: string;
+  running: boolean;
+  /** Id of its image. */
+  image: string;
+  labels: Readonly<Record<string, string>>;
+}
+
+/** The Docker engine. Every method throws UserError where the engine does not answer. */
+export interface Docker {
+  /** Undefined where there is no such image. */
+  image(reference: string): Promise<ImageInfo | undefined>;
+  /** Those of the containers that exist, in the order given. */
+  containers(ids: readonly string[]): Promise<ContainerInfo[]>;
+  /** Builds from a context sent on standard input and returns the image's id. */
+  build(build: ImageBuild): Promise<string>;
+  /** References (`repository:tag`) of the images of one repository. */
+  imagesOf(repository: string): Promise<string[]>;
+  /** Removes an image's reference; absent is fine. */
+  removeImage(reference: string): Promise<void>;
+  /** Removes a volume; absent is fine. */
+  removeVolume(name: string): Promise<void>;
+}
+
+/** Dokku as seen by a plugin: triggers, its own command line for what has no trigger, and its files. */
+export interface Dokku {
+  appExists(app: string): Promise<boolean>;
+  createApp(app: string): Promise<void>;
+  /** Branch whose push deploys the app, computed from app, global and built-in value. */
+  deployBranch(app: string): Promise<string>;
+  setDeployBranch(app: string, branch: string): Promise<void>;
+  setBuildDir(app: string, folder: string): Promise<void>;
+  /** Configuration of the app with the global one below it. Values are secrets: they go nowhere but into a build. */
+  config(app: string): Promise<Readonly<Record<string, string>>>;
+  /** `CONTAINER.<process>.<n>` files of the app: process (`web.1`) and container id. */
+  containers(app: string): Promise<{ process: string; id: string }[]>;
+  /** @throws UserError (exit 1) where the caller may not use the app with this command (H14) */
+  authorize(command: string, apps: readonly string[]): Promise<void>;
+}
+
+/** Our files below `data/flight-launch`. All writes are atomic and durable. */
+export interface Store {
+  pipelines(): Promise<string[]>;
+  /** @throws UserError where the pipeline's settings cannot be read */
+  pipeline(name: string): Promise<Pipeline>;
+  savePipeline(pipeline: Pipeline): Promise<void>;
+  /** Removes settings, records, artifacts and logs; the history is kept aside. Returns where. */
+  removePipeline(name: string): Promise<string | undefined>;
+  /** The pipeline of an app, or undefined. */
+  pipelineOf(app: string): Promise<string | undefined>;
+  link(app: string, pipeline: string): Promise<void>;
+  unlink(app: string): Promise<void>;
+
+  builds(pipeline: string): Promise<BuildRecord[]>;
+  build(pipeline: string, name: string): Promise<BuildRecord | undefined>;
+  saveBuild(pipeline: string, build: BuildRecord): Promise<void>;
+  removeBuild(pipeline: string, name: string): Promise<void>;
+  /** Names of all builds that left a record, a log or a server tree. */
+  buildNames(pipeline: string): Promise<string[]>;
+  serverTreePath(pipeline: string, build: string): string;
+  /** Where a build's whole log goes, and a writer for it. */
+  openLog(
+    pipeline: string,
+    build: string,
+  ): Promise<{ path: string; line(text: string): void; close(): Promise<void> }>;
+
+  artifacts(pipeline: string): Promise<string[]>;
+  artifact(pipeline: string, key: string): Promise<ArtifactRecord | undefined>;
+  /** Whether the stored tar is what its record says. */
+  artifactIntact(pipeline: string, record: ArtifactRecord): Promise<boolean>;
+  saveArtifact(pipeline: string, record: ArtifactRecord, builtAt: string): Promise<void>;
+  removeArtifact(pipeline: string, key: string): Promise<void>;
+  artifactPath(pipeline: string, key: string): string;
+  /** A path beside the artifacts for one that is being built. */
+  partialArtifactPath(pipeline: string, build: string): string;
+
+  note(app: string): Promise<DeployNote | undefined>;
+  notes(): Promise<DeployNote[]>;
+  saveNote(note: DeployNote): Promise<void>;
+  removeNote(app: string): Promise<void>;
+
+  appendHistory(pipeline: string, entry: HistoryEntry): Promise<void>;
+  /** Bytes on disk of a pipeline's files. */
+  diskUse(pipeline: string): Promise<number>;
+}
+
+export interface LockHolder {
+  /** Name of the ssh key that the work runs for. */
+  by: string;
+  purpose: string;
+  pid: number;
+  /** Milliseconds since the epoch. */
+  since: number;
+}
+
+/** `flock`s on files that are never unlinked (H8). */
+export interface Locks {
+  /** Runs the work under a pipeline's lock. @throws UserError (exit 4) at once where another holds it */
+  pipeline<T>(pipeline: string, purpose: string, work: () => Promise<T>): Promise<T>;
+  /** Runs the work under the lock of an artifact; waits, telling who holds it. */
+  artifact<T>(pipeline: string, key: string, purpose: string, work: () => Promise<T>): Promise<T>;
+  /** As `artifact`, but returns undefined at once where another holds it. */
+  tryArtifact<T>(
+    pipeline: string,
+    key: string,
+    purpose: string,
+    work: () => Promise<T>,
+  ): Promise<T | undefined>;
+}
+
+/** The work tree that Dokku is about to build. */
+export interface WorkTree {
+  /** Names at the root. */
+  names(folder: string): Promise<string[]>;
+  /** Content of a file at the root, undefined where there is none. */
+  read(folder: string, name: string): Promise<Buffer | undefined>;
+  /**
+   * Writes an artifact below `<root>/<folder>` without ever writing through a link.
+   * @returns the files that were there before, relative to the folder
+   * @throws UserError for a link or a file in the way
+   */
+  place(artifact: string, root: string, folder: string): Promise<string[]>;
+  /** Writes a tar to a file, whole or not at all. */
+  keep(tar: TarSource, path: string): Promise<void>;
+}
+
+export interface Processes {
+  /** When a process started, in a form that only compares; undefined where it does not exist. */
+  startOf(pid: number): Promise<string | undefined>;
+}
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+/** What machines read: one JSON object a line, never a secret. */
+export interface Log {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** Who is calling and with which variables of Dokku; see design of the shims. */
+export interface Caller {
+  /** Name of the ssh key. */
+  name: string;
+  fingerprint: string | undefined;
+}
+
+/** Everything that commands and hooks do their work with. */
+export interface Services {
+  caller: Caller;
+  /** This host as it calls itself, for the lines that setup prints. */
+  hostName: string;
+  /** Dokku's system user. */
+  systemUser: string;
+  /** Our own environment, as the shim left it. */
+  env: Readonly<Record<string, string | undefined>>;
+  terminal: Terminal;
+  log: Log;
+  clock: Clock;
+  store: Store;
+  locks: Locks;
+  dokku: Dokku;
+  docker: Docker;
+  processes: Processes;
+  workTree: WorkTree;
+  clientBuilder: (pipeline: string) => ClientBuilder;
+  /** The commit as found in an app's repository, or in git's quarantine during a push. */
+  source: (app: string, commit: string) => Source;
+  repository: Repository;
+}
+
+/** What setup looks up and keeps in an app's own repository. */
+export interface Repository {
+  /** The commit that a branch of the app points at. */
+  branch(app: string, branch: string): Promise<string | undefined>;
+  /** Keeps a commit reachable under a ref of ours. */
+  keep(app: string, ref: string, commit: string): Promise<void>;
+}

@@ -1,0 +1,43 @@
+import type { BuildRecord } from './build';
+
+export interface Stored {
+  builds: readonly BuildRecord[];
+  /** Keys of the artifacts. */
+  artifacts: readonly string[];
+  /** Hashes of the install images, as their tags spell them. */
+  installImages: readonly string[];
+  /** Names of builds that left a log without a record: failed ones. The newest last. */
+  failedLogs: readonly string[];
+}
+
+export interface RetentionPlan {
+  builds: BuildRecord[];
+  artifacts: string[];
+  installImages: string[];
+  failedLogs: string[];
+}
+
+const failedLogsKept = 20;
+
+/**
+ * What may go: everything but the last `keep` builds of each app that went live, whatever runs or is being deployed
+ * now, and what those were made of. The newest artifact and install image stay too: the next push likely needs them.
+ * @param inUse names of builds that containers carry or that are under way
+ */
+export function planRetention(stored: Stored, keep: number, inUse: ReadonlySet<string>): RetentionPlan {
+  const newestFirst = [...stored.builds].sort((a, b) => b.startedAt - a.startedAt);
+  const kept = new Set(inUse);
+  for (const app of new Set(newestFirst.map((build) => build.app))) {
+    const live = newestFirst.filter((build) => build.app === app && build.liveAt !== undefined);
+    for (const build of live.slice(0, keep)) kept.add(build.name);
+  }
+  const keptBuilds = newestFirst.filter((build, index) => kept.has(build.name) || index === 0);
+  const artifacts = new Set(keptBuilds.map((build) => build.client.key));
+  const installs = keptBuilds.map((build) => build.client.installHash);
+  return {
+    builds: newestFirst.filter((build) => !keptBuilds.includes(build)),
+    artifacts: stored.artifacts.filter((key) => !artifacts.has(key)),
+    installImages: stored.installImages.filter((tag) => !installs.some((hash) => hash.startsWith(tag))),
+    failedLogs: stored.failedLogs.slice(0, -failedLogsKept),
+  };
+}

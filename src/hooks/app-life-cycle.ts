@@ -1,0 +1,56 @@
+import { UserError } from '../domain/errors';
+import { stageOf } from '../domain/pipeline';
+import type { Services } from '../domain/ports';
+
+/** `pre-delete APP`: an app that is being deployed is not taken away below the deploy. */
+export async function preDelete({ store, processes }: Services, args: readonly string[]): Promise<void> {
+  const [app = ''] = args;
+  const note = await store.note(app);
+  if (note === undefined || (await processes.startOf(note.process.pid)) !== note.process.startedAt) return;
+  throw new UserError(`${app} is being deployed (build ${note.build})`, {
+    remedy: 'Wait until that has ended, then destroy the app.',
+  });
+}
+
+/** `post-delete APP`: the app leaves its pipeline; the records and the history stay. */
+export async function postDelete({ store, terminal }: Services, args: readonly string[]): Promise<void> {
+  const [app = ''] = args;
+  const pipeline = await store.pipelineOf(app);
+  if (pipeline === undefined) return;
+  await store.unlink(app);
+  terminal.step(
+    `${app} left pipeline ${pipeline}, whose records stay; \`dokku flight-launch:unlink ${pipeline}\` removes them`,
+  );
+}
+
+/**
+ * `post-app-rename-setup OLD NEW`: the app keeps its place under its new name. Dokku destroys the old app afterwards,
+ * which must find nothing of ours.
+ */
+export async function postAppRenameSetup(
+  { store, terminal }: Services,
+  args: readonly string[],
+): Promise<void> {
+  const [oldApp = '', newApp = ''] = args;
+  const name = await store.pipelineOf(oldApp);
+  if (name === undefined) return;
+  const pipeline = await store.pipeline(name);
+  const stage = stageOf(pipeline, oldApp);
+  await store.savePipeline({ ...pipeline, [stage]: newApp });
+  await store.link(newApp, name);
+  await store.unlink(oldApp);
+  terminal.step(`${newApp} is now the ${stage} app of pipeline ${name}`);
+}
+
+/** `post-app-clone-setup OLD NEW`: a clone is in no pipeline, and says so. */
+export async function postAppCloneSetup(
+  { store, terminal }: Services,
+  args: readonly string[],
+): Promise<void> {
+  const [oldApp = '', newApp = ''] = args;
+  const pipeline = await store.pipelineOf(oldApp);
+  if (pipeline === undefined) return;
+  terminal.warn(
+    `${newApp} is in no pipeline: it is built without the client of ${oldApp} (pipeline ${pipeline}).`,
+  );
+}

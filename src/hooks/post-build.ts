@@ -1,0 +1,31 @@
+import { captureImage, labelBuild } from '../domain/captured-image';
+import { UserError } from '../domain/errors';
+import type { Services } from '../domain/ports';
+import { placedNote } from './note';
+
+/**
+ * Dokku's `post-build BUILDER APP WD`: keeps the image as it is before any app's configuration or release task gets
+ * into it (H3). A failure stops the deploy: what could not be captured could not be promoted or rolled back to.
+ */
+export async function postBuild(services: Services, args: readonly string[]): Promise<void> {
+  const [builder = '', app = '', workTree = ''] = args;
+  const { store, docker, terminal, clock } = services;
+  const note = await placedNote(services, app, workTree);
+  const pipeline = await store.pipelineOf(app);
+  const record = pipeline === undefined ? undefined : await store.build(pipeline, note.build);
+  if (pipeline === undefined || record === undefined) {
+    throw new UserError(`build ${note.build} of ${app} has no record any more`, { remedy: 'Push again.' });
+  }
+  const appImage = `dokku/${app}:latest`;
+  await terminal.timed('Keeping the image for promotion and rollback', async () => {
+    await docker.build(labelBuild(appImage, note.build, note.commit));
+    const repositoryEnv =
+      builder === 'herokuish' ? await services.workTree.read(workTree, '.env') : undefined;
+    const capture = captureImage({ pipeline, build: note.build, builder, appImage }, repositoryEnv);
+    const image = await docker.build(capture);
+    await store.saveBuild(pipeline, {
+      ...record,
+      captured: { at: clock.now(), builder, image, reference: capture.tag },
+    });
+  });
+}

@@ -1,0 +1,49 @@
+import { capturedReference } from '../domain/captured-image';
+import type { Services } from '../domain/ports';
+import { planRetention, type RetentionPlan } from '../domain/retention';
+import { effectiveSettings } from '../domain/settings';
+import { appContainers } from './live';
+
+/** Repository of a pipeline's install images; their tags are the install hash, shortened. */
+export const installRepository = (pipeline: string) => `flight-launch/${pipeline}-install`;
+
+/** What retention would remove from a pipeline now. */
+export async function findRemovable(services: Services, name: string): Promise<RetentionPlan> {
+  const { store, docker } = services;
+  const pipeline = await store.pipeline(name);
+  const inUse = new Set<string>();
+  for (const app of [pipeline.staging, pipeline.production]) {
+    for (const { build } of await appContainers(services, app)) if (build !== undefined) inUse.add(build);
+  }
+  for (const note of await store.notes()) inUse.add(note.build);
+  const builds = await store.builds(name);
+  const recorded = new Set(builds.map((build) => build.name));
+  const images = await docker.imagesOf(installRepository(name));
+  return planRetention(
+    {
+      builds,
+      artifacts: await store.artifacts(name),
+      installImages: images.map((reference) => reference.slice(reference.lastIndexOf(':') + 1)),
+      failedLogs: (await store.buildNames(name)).filter((build) => !recorded.has(build) && !inUse.has(build)),
+    },
+    effectiveSettings(pipeline.settings).keep,
+    inUse,
+  );
+}
+
+/** Removes what a plan names. An artifact that a deploy is using stays. */
+export async function applyRetention(
+  { store, docker, locks }: Services,
+  name: string,
+  plan: RetentionPlan,
+): Promise<void> {
+  for (const build of plan.builds) {
+    await docker.removeImage(capturedReference(name, build.name));
+    await store.removeBuild(name, build.name);
+  }
+  for (const key of plan.artifacts) {
+    await locks.tryArtifact(name, key, 'prune', () => store.removeArtifact(name, key));
+  }
+  for (const tag of plan.installImages) await docker.removeImage(`${installRepository(name)}:${tag}`);
+  for (const build of plan.failedLogs) await store.removeBuild(name, build);
+}

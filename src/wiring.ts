@@ -1,0 +1,87 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from './adapters/clock';
+import { ContainerClientBuilder } from './adapters/client-builder';
+import { DockerEngine } from './adapters/docker';
+import { DokkuHost } from './adapters/dokku';
+import { Git } from './adapters/git';
+import { FileLocks } from './adapters/locks';
+import { openLog } from './adapters/log';
+import { systemProcesses } from './adapters/processes';
+import { FileStore } from './adapters/store';
+import { workTree } from './adapters/work-tree';
+import { childEnvironment } from './domain/environment';
+import type { Log, Services, Store, Terminal } from './domain/ports';
+
+export type { Services };
+
+type ProcessEnvironment = Readonly<Record<string, string | undefined>>;
+
+export interface DataFolder {
+  root: string;
+  store: Store;
+  log: Log;
+}
+
+/** What is there before anything is known about who calls: our files and the log. */
+export function openDataFolder(env: ProcessEnvironment, context: object): DataFolder {
+  const root = join(env.DOKKU_LIB_ROOT ?? '/var/lib/dokku', 'data', 'flight-launch');
+  return { root, store: new FileStore(root), log: openLog(join(root, 'flight-launch.log'), context) };
+}
+
+/**
+ * Hands every port its adapter.
+ * @param env Dokku's own environment: that of the process, or the one noted before a builder changed it
+ */
+export function openServices(
+  { root, store, log }: DataFolder,
+  terminal: Terminal,
+  env: ProcessEnvironment,
+): Services {
+  const children = childEnvironment(env);
+  const dokkuRoot = env.DOKKU_ROOT ?? '/home/dokku';
+  const sshName = env.SSH_NAME ?? env.NAME ?? 'default';
+  const docker = new DockerEngine(env.DOCKER_BIN ?? 'docker', children);
+  const git = new Git({ root, dokkuRoot, env: children, quarantine: quarantineOf(env) });
+  return {
+    caller: { name: sshName, fingerprint: env.FINGERPRINT },
+    hostName: hostname(),
+    systemUser: env.DOKKU_SYSTEM_USER ?? 'dokku',
+    env,
+    terminal,
+    log,
+    clock: systemClock,
+    store,
+    locks: new FileLocks({
+      root,
+      by: sshName,
+      env: children,
+      clock: systemClock,
+      processes: systemProcesses,
+      terminal,
+    }),
+    dokku: new DokkuHost({
+      dokkuRoot,
+      pluginsPath: env.PLUGIN_ENABLED_PATH ?? '/var/lib/dokku/plugins/enabled',
+      env: children,
+      sshUser: env.SSH_USER ?? 'dokku',
+      sshName,
+    }),
+    docker,
+    processes: systemProcesses,
+    workTree,
+    clientBuilder: () => new ContainerClientBuilder(docker, terminal),
+    source: (app, commit) => git.source(app, commit),
+    repository: git,
+  };
+}
+
+/** Where the objects of the push under way are (githooks(5), `pre-receive`). */
+function quarantineOf(env: ProcessEnvironment): Record<string, string> {
+  const objects = env.GIT_OBJECT_DIRECTORY;
+  const alternates = env.GIT_ALTERNATE_OBJECT_DIRECTORIES;
+  return {
+    ...(objects === undefined ? {} : { GIT_OBJECT_DIRECTORY: objects }),
+    ...(alternates === undefined ? {} : { GIT_ALTERNATE_OBJECT_DIRECTORIES: alternates }),
+  };
+}

@@ -1,0 +1,221 @@
+import { execa } from 'execa';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface Result {
+  status: number;
+  /** Standard output and error, in the order in which they came. */
+  output: string;
+  stdout: string;
+  stderr: string;
+}
+
+/**
+ * A Dokku host as its users reach it: by ssh, git and HTTP. A miniature one of its own, or the real one that
+ * `FLIGHT_LAUNCH_HOST` names (an ssh host alias of Dokku's user; `<alias>-admin` is a root shell there). A real one is
+ * taken for this suite alone: the plugin is installed anew, and everything of it is removed at the end.
+ */
+export class TestHost {
+  readonly #apps = new Set<string>();
+  readonly #pipelines = new Set<string>();
+
+  private constructor(
+    /** Alias for ssh and git. */
+    readonly alias: string,
+    /** Where its apps answer. */
+    readonly address: string,
+    private readonly sshConfig: string | undefined,
+    private readonly remove: () => Promise<void>,
+    readonly isReal: boolean,
+  ) {}
+
+  /**
+   * @param name unique among the test files, since they run side by side; app names begin with it
+   */
+  static async start(name: string): Promise<TestHost> {
+    const real = process.env.FLIGHT_LAUNCH_HOST;
+    const host =
+      real === undefined || real === '' ? await TestHost.miniature(name) : await TestHost.real(real);
+    await host.installPlugin();
+    return host;
+  }
+
+  private static async miniature(name: string): Promise<TestHost> {
+    const script = join(process.cwd(), 'test/host/host');
+    const { stdout } = await execa(script, ['start', name]);
+    const config = /^ssh-config (.*)$/m.exec(stdout)?.[1];
+    if (config === undefined) throw new Error(`no ssh-config in: ${stdout}`);
+    // Also where the runner ends this file: an exit handler cannot wait.
+    const stop = () => void execFileSync(script, ['stop', name], { stdio: ['ignore', 'ignore', 'inherit'] });
+    process.once('exit', stop);
+    const remove = () => {
+      process.removeListener('exit', stop);
+      stop();
+      return Promise.resolve();
+    };
+    return new TestHost(name, '127.0.0.1', config, remove, false);
+  }
+
+  private static async real(alias: string): Promise<TestHost> {
+    const { stdout } = await execa('ssh', ['-G', alias]);
+    const address = /^hostname (.*)$/m.exec(stdout)?.[1] ?? alias;
+    return new TestHost(alias, address, undefined, () => Promise.resolve(), true);
+  }
+
+  /** Removes all that the tests made. */
+  async stop(): Promise<void> {
+    if (this.isReal) {
+      for (const pipeline of this.#pipelines) await this.dokku('flight-launch:unlink', pipeline);
+      for (const app of this.#apps) await this.dokku('--force', 'apps:destroy', app);
+      await this.admin(
+        'dokku plugin:uninstall flight-launch && rm -rf "${DOKKU_LIB_ROOT:-/var/lib/dokku}/data/flight-launch"',
+      );
+    }
+    await this.remove();
+  }
+
+  /** `ssh HOST …` as a user does it: the words joined by spaces, as ssh does. */
+  dokku(...words: string[]): Promise<Result> {
+    return this.dokkuWith({}, ...words);
+  }
+
+  async dokkuWith({ input = '' }: { input?: string }, ...words: string[]): Promise<Result> {
+    for (const [index, word] of words.entries()) {
+      if (word === 'apps:create' || word === 'apps:clone' || word === 'apps:rename')
+        this.#apps.add(words.at(-1) ?? '');
+      if (word === 'flight-launch:setup') this.#notePipeline(words.slice(index + 1));
+    }
+    return result(await execa('ssh', [...this.sshOptions(), this.alias, ...words], { ...common, input }));
+  }
+
+  /** As `dokku`, but a failure is an error that shows what was printed. */
+  async must(...words: string[]): Promise<Result> {
+    return succeeded(words.join(' '), await this.dokku(...words));
+  }
+
+  /** A root shell on the host, for what an administrator does there. */
+  async admin(script: string, input?: string | Buffer): Promise<Result> {
+    const prelude =
+      'export DOKKU_ROOT="${DOKKU_ROOT:-/home/dokku}" DOKKU_LIB_ROOT="${DOKKU_LIB_ROOT:-/var/lib/dokku}"\n';
+    const child = execa('ssh', [...this.sshOptions(), `${this.alias}-admin`, `${prelude}${script}`], {
+      ...common,
+      ...(input === undefined ? {} : { input }),
+    });
+    return result(await child);
+  }
+
+  /** As `admin`, but a failure is an error; returns standard output without its last newline. */
+  async mustAdmin(script: string, input?: string | Buffer): Promise<string> {
+    return succeeded(script, await this.admin(script, input)).stdout.replace(/\n$/, '');
+  }
+
+  /** The `GIT_SSH_COMMAND` under which git reaches this host. */
+  get gitSsh(): string {
+    return ['ssh', ...this.sshOptions()].join(' ');
+  }
+
+  /** What a remote of the app is called on this host. */
+  remote(app: string): string {
+    return `${this.alias}:${app}`;
+  }
+
+  /** Starts ssh as a process of its own, to kill it or to leave its output unread. */
+  spawnDokku(...words: string[]) {
+    return execa('ssh', [...this.sshOptions(), this.alias, ...words], { reject: false, buffer: false });
+  }
+
+  /** The address of an app, from what its deploy printed. */
+  url(deployOutput: string): string {
+    const port = /Application deployed:[^]*?http:\/\/[^:\s]+:(\d+)/.exec(deployOutput)?.[1];
+    if (port === undefined) throw new Error(`no address in the output of the deploy:\n${deployOutput}`);
+    return `http://${this.address}:${port}`;
+  }
+
+  private sshOptions(): string[] {
+    return this.sshConfig === undefined ? [] : ['-F', this.sshConfig];
+  }
+
+  #notePipeline(words: readonly string[]): void {
+    const name = words.find((word) => !word.startsWith('--'));
+    if (name === undefined) return;
+    this.#pipelines.add(name);
+    const named = (option: string, fallback: string) =>
+      words.includes(option) ? (words[words.indexOf(option) + 1] ?? fallback) : fallback;
+    this.#apps.add(named('--staging', `${name}-staging`));
+    this.#apps.add(named('--production', name));
+  }
+
+  /** Installs the plugin as it stands in this checkout, committed or not, the way an administrator would: from git. */
+  private async installPlugin(): Promise<void> {
+    const folder = mkdtempSync(join(tmpdir(), 'flight-launch-plugin-'));
+    try {
+      const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'])
+        .toString()
+        .split('\0')
+        .filter((path) => path !== '' && !/^(test|src|docs|scripts|node_modules)\//.test(path));
+      const tar = execFileSync('tar', ['--create', '--ignore-failed-read', ...files], {
+        maxBuffer: 256 * 1024 * 1024,
+      });
+      await this.mustAdmin(
+        `set -e
+        folder=$(mktemp -d)
+        trap 'rm -rf "$folder"' EXIT
+        chmod 755 "$folder"
+        cd "$folder"
+        tar --extract --no-same-owner
+        git init --quiet .
+        git add --all
+        git -c user.name=test -c user.email=test@example.invalid commit --quiet --message plugin
+        if dokku plugin:list | grep -q '^ *flight-launch '; then dokku plugin:uninstall flight-launch; fi
+        dokku plugin:install "file://$folder" --name flight-launch`,
+        tar,
+      );
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+}
+
+const common = { reject: false, all: true, stripFinalNewline: false, timeout: 600_000 } as const;
+
+interface Ran {
+  exitCode?: number | undefined;
+  all: string;
+  stdout: string;
+  stderr: string;
+}
+
+function result({ exitCode, all, stdout, stderr }: Ran): Result {
+  return { status: exitCode ?? -1, output: all, stdout, stderr };
+}
+
+/** @throws Error that shows what was printed, where the status is not 0 */
+export function succeeded(what: string, ran: Result): Result {
+  if (ran.status !== 0) throw new Error(`\`${what}\` exited with ${ran.status}:\n${ran.output}`);
+  return ran;
+}
+
+export interface Response {
+  status: number;
+  body: string;
+}
+
+/** One HTTP request, no redirects followed, no connection kept. */
+export function get(url: string): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url, { agent: false, timeout: 10_000 }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }),
+      );
+      response.on('error', reject);
+    });
+    outgoing.on('timeout', () => outgoing.destroy(new Error(`${url} did not answer in 10 s`)));
+    outgoing.on('error', reject);
+    outgoing.end();
+  });
+}

@@ -78,15 +78,13 @@ export async function runOnDescriptor(
 }
 
 function common(options: RunOptions) {
-  const stdin =
-    options.input === undefined ? 'ignore' : typeof options.input === 'string' ? 'pipe' : options.input;
   return {
     env: { ...options.env },
     extendEnv: false,
     reject: false,
     stripFinalNewline: false,
-    stdio: [stdin, 'pipe', 'pipe'],
-    ...(typeof options.input === 'string' ? { input: options.input } : {}),
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    ...(options.input === undefined ? {} : { input: options.input }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),

@@ -35,8 +35,8 @@ const labels = {
   expires: 'com.flight-launch.expires',
 };
 
-/** A package manager opens many files at once; Docker's own default may be as low as 1024. */
-const openFiles = 65_536;
+/** A package manager opens many files at once. More than Docker's own limit on a host cannot be given. */
+const openFiles = 16_384;
 /** Below this, one large file of a cache or a bundler is nobody's mistake. */
 const minFileBytes = 1024 ** 3;
 const cleanupSeconds = 600;
@@ -62,7 +62,8 @@ export function createVolume({ pipeline }: ClientBuild): string[] {
 /**
  * Prints the container's id. The command gets its environment by standard input (`environmentScript`): on a command
  * line anyone could read it, in Docker's own environment a variable such as `DOCKER_HOST` would act on Docker, and
- * as the container's configuration it would be copied into the install image.
+ * as the container's configuration it would be copied into the install image. Standard error goes where standard
+ * output goes: two streams would lose the order of their lines.
  * @param now milliseconds since the epoch
  */
 export function createContainer(plan: ClientBuild, phase: Phase, image: string, now: number): string[] {
@@ -95,7 +96,7 @@ export function createContainer(plan: ClientBuild, phase: Phase, image: string, 
       `${labels.expires}=${expires}`,
     ]),
     ...['--entrypoint', 'sh', image],
-    ...['-c', 'eval "$(cat)"; exec sh -c "$0" </dev/null', phaseCommand(plan, phase)],
+    ...['-c', 'eval "$(cat)"; exec sh -c "$0" </dev/null 2>&1', phaseCommand(plan, phase)],
   ];
 }
 

@@ -64,7 +64,7 @@ export function suite<T extends object = Record<string, unknown>>(name: string, 
         report.passed += 1;
       } catch (error) {
         report.failed += 1;
-        throw asError(error);
+        throw printable(asError(error));
       }
     };
 
@@ -133,6 +133,14 @@ export async function rejects<E extends Error = Error>(
   if (expected instanceof RegExp) assert.match(String(error?.message), expected);
   else if (expected !== undefined) assert.instance(error, expected);
   return error as E;
+}
+
+/** uvu takes `details` of an error for a text of its own; a list, as UserError has, would break its output. */
+function printable(error: Error): Error {
+  if (!('details' in error) || !Array.isArray(error.details)) return error;
+  const shown = new Error([error.message, ...error.details.map(String)].join('\n'));
+  if (error.stack !== undefined) shown.stack = error.stack;
+  return shown;
 }
 
 function asError(reason: unknown): Error {

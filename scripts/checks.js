@@ -3,6 +3,7 @@ import { closeSync, lstatSync, mkdtempSync, openSync, readFileSync, readSync, rm
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bundle, root } from './bundle.js';
+import { schemaFile, schemaText } from './schema.js';
 
 /**
  * Runs every check, prints one line for each and the output of those that fail.
@@ -17,6 +18,7 @@ export async function runChecks() {
     ['shellcheck', () => output('shellcheck', ['-x', '-P', 'SCRIPTDIR', '--', ...shellFiles()])],
     ['shfmt', () => output('shfmt', ['-d', '-i', '2', '-ci', ...shellFiles()])],
     ['bundle is current', staleBundle],
+    ['schema is current', staleSchema],
   ];
   let failed = 0;
   for (const [name, check] of checks) {
@@ -113,4 +115,9 @@ async function staleBundle() {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+async function staleSchema() {
+  const current = readFileSync(join(root, schemaFile), 'utf8');
+  return current === (await schemaText()) ? '' : `${schemaFile} differs: run \`npm run build\` and commit it`;
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { UserError } from './errors';
-import { describeValue, isInside, normalizePath } from './paths';
+import { describeValue, isInside, normalizePath, printable } from './paths';
 
 /** The repository's own settings file, at the root of the monorepo. */
 export const configurationFile = 'flight-launch.json';
@@ -9,7 +9,7 @@ export const configurationFile = 'flight-launch.json';
 export const maxConfigurationBytes = 64 * 1024;
 
 const environmentName = /^[A-Za-z_][A-Za-z0-9_]*$/;
-const relativePath = /^(?!\/)(?!-)(?!.*(?:^|\/)\.\.(?:\/|$))[^\0\\]+$/;
+const relativePath = /^(?![/-])(?!(?:.*\/)?\.\.(?:\/|$))[^\u0000-\u001f\u007f\\]+$/;
 const imageReference = /^[a-z0-9][A-Za-z0-9._/:@-]*$/;
 
 const folder = (allowed: string) =>
@@ -17,42 +17,47 @@ const folder = (allowed: string) =>
 const subfolder = (allowed: string) => folder(allowed).refine((path) => path !== '.', { error: allowed });
 const command = z
   .string({ error: 'a shell command' })
-  .regex(/^[^\0]*\S[^\0]*$/, { error: 'a shell command' })
+  .regex(/^[^\0]*[^\s\0][^\0]*$/, { error: 'a shell command' })
   .max(4096, { error: 'a shell command of at most 4096 characters' });
 const anyPath = (allowed: string) =>
   z
     .string({ error: allowed })
-    .regex(/^(?!\/)(?!-)[^\0\\]+$/, { error: allowed })
+    .regex(/^(?![/-])[^\u0000-\u001f\u007f\\]+$/, { error: allowed })
     .transform(normalizePath);
 
-const inRepository = 'a path inside the repository, without a leading `/` and without `..`';
+const plain = 'without a leading `/` or `-`, and without `..`, `\\` and control characters';
+const inRepository = `a path inside the repository, ${plain}`;
+const jsonPointer = 'a JSON pointer such as `/version`';
+const onePattern = 'a regular expression with exactly one group';
 
 const versionFile = z.union(
   [
     subfolder(inRepository),
     z.strictObject({
       file: subfolder(inRepository),
-      pointer: z.string().regex(/^(?:\/(?:[^~/]|~[01])*)+$/),
+      pointer: z.string({ error: jsonPointer }).regex(/^(?:\/(?:[^~/]|~[01])*)+$/, { error: jsonPointer }),
     }),
     z.strictObject({
       file: subfolder(inRepository),
-      pattern: z.string().refine(hasOneGroup),
+      pattern: z.string({ error: onePattern }).refine(hasOneGroup, { error: onePattern }),
     }),
   ],
   {
-    error:
-      'a path, or an object with `file` and `pointer` (a JSON pointer), or with `file` and `pattern` (a regular expression with exactly one group)',
+    error: `a path, or an object with \`file\` and \`pointer\` (${jsonPointer}), or with \`file\` and \`pattern\` (${onePattern})`,
   },
 );
 
 const schema = z
   .strictObject(
     {
-      $schema: z.string().optional().meta({ description: 'For editors; flight-launch does not read it.' }),
+      $schema: z
+        .string({ error: 'the address of a JSON Schema' })
+        .optional()
+        .meta({ description: 'For editors; flight-launch does not read it.' }),
       client: z
         .strictObject(
           {
-            folder: subfolder('a subfolder of the repository, without a leading `/` and without `..`')
+            folder: subfolder(`a subfolder of the repository, ${plain}`)
               .default('client')
               .meta({ description: 'Folder of the client in the repository.' }),
             image: z
@@ -69,11 +74,9 @@ const schema = z
             build: command
               .optional()
               .meta({ description: 'Builds the client. Default: the script `build`.' }),
-            output: subfolder('a subfolder of the client, without a leading `/` and without `..`')
-              .optional()
-              .meta({
-                description: 'What the build leaves, relative to the client. Default: `dist` or `build`.',
-              }),
+            output: subfolder(`a subfolder of the client, ${plain}`).optional().meta({
+              description: 'What the build leaves, relative to the client. Default: `dist` or `build`.',
+            }),
             env: z
               .array(
                 z
@@ -91,9 +94,14 @@ const schema = z
               .default([])
               .meta({ description: 'Other paths of the repository that the build reads.' }),
             installInputs: z
-              .array(anyPath('a path relative to the client that stays inside the repository'), {
-                error: 'a list of paths relative to the client',
-              })
+              .array(
+                anyPath(
+                  'a path relative to the client that stays inside the repository, without a leading `/` or `-`',
+                ),
+                {
+                  error: 'a list of paths relative to the client',
+                },
+              )
               .default([])
               .meta({ description: 'More that the install phase needs, relative to the client.' }),
             network: z
@@ -110,7 +118,7 @@ const schema = z
             folder: folder(`${inRepository}; \`.\` for the whole repository`)
               .default('server')
               .meta({ description: "Folder of the server in the repository; the apps' build-dir." }),
-            public: subfolder('a subfolder of the server, without a leading `/` and without `..`')
+            public: subfolder(`a subfolder of the server, ${plain}`)
               .default('public')
               .meta({ description: 'Where the built client is placed, relative to the server.' }),
           },
@@ -160,7 +168,7 @@ function parseJson(text: string): unknown {
     return JSON.parse(json) as unknown;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    throw configurationError([`not valid JSON: ${error.message}${lineOf(json, error.message)}`]);
+    throw configurationError([`not valid JSON: ${printable(error.message)}${lineOf(json, error.message)}`]);
   }
 }
 
@@ -193,7 +201,7 @@ function allowedKeys(path: readonly PropertyKey[]): string[] {
 
 function pathText(path: readonly PropertyKey[]): string {
   const text = path
-    .map((part) => (typeof part === 'number' ? `[${String(part)}]` : `.${String(part)}`))
+    .map((part) => (typeof part === 'number' ? `[${String(part)}]` : `.${printable(String(part))}`))
     .join('')
     .replace(/^\./, '');
   return text === '' ? '(whole file)' : text;
@@ -203,17 +211,18 @@ function crossFieldProblems({ client, server }: z.output<typeof schema>): string
   const problems: string[] = [];
   if (isInside(server.folder, client.folder)) {
     problems.push(
-      `server.folder: found "${server.folder}", which lies in client.folder "${client.folder}"; allowed: a folder outside of the client`,
+      `server.folder: found "${printable(server.folder)}", which lies in client.folder "${printable(client.folder)}"; allowed: a folder outside of the client`,
     );
   }
-  const repeated = client.env.find((name, index) => client.env.indexOf(name) !== index);
-  if (repeated !== undefined)
-    problems.push(`client.env: found "${repeated}" twice; allowed: each variable once`);
+  const repeated = client.env.filter((name, index) => client.env.indexOf(name) !== index);
+  for (const name of new Set(repeated)) {
+    problems.push(`client.env: found "${name}" more than once; allowed: each variable once`);
+  }
   for (const [index, path] of client.installInputs.entries()) {
     const resolved = normalizePath(`${client.folder}/${path}`);
     if (resolved === '..' || resolved.startsWith('../')) {
       problems.push(
-        `client.installInputs[${String(index)}]: found "${path}", which leaves the repository; allowed: a path relative to the client that stays inside`,
+        `client.installInputs[${String(index)}]: found "${printable(path)}", which leaves the repository; allowed: a path relative to the client that stays inside`,
       );
     }
   }

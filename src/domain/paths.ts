@@ -14,9 +14,12 @@ export function isInside(path: string, folder: string): boolean {
 /** A value of unknown type as shown in an error: short, and without control characters. */
 export function describeValue(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value);
-  const short = text.length > 80 ? `${text.slice(0, 77)}…` : text;
-  return `${short} (${value === null ? 'null' : Array.isArray(value) ? 'a list' : typeof value})`;
+  return `${printable(JSON.stringify(value), 80)} (${value === null ? 'null' : Array.isArray(value) ? 'a list' : typeof value})`;
+}
+
+/** A short text from outside in quotation marks, as shown in an error. */
+export function quoted(text: string): string {
+  return printable(JSON.stringify(text), 100);
 }
 
 /** Text from outside as shown on a terminal: control characters escaped, at most `max` characters. */

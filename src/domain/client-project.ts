@@ -9,7 +9,7 @@ import type { TreeEntry } from './ports';
 export interface ClientProject {
   installCommand: string;
   buildCommand: string;
-  /** Node version as the tag of an image spells it: `20`, `20.11.1`. */
+  /** Node version as the tag of an image spells it: `20`, `20.11.1`; not looked up where the repository names an image. */
   nodeVersion: string;
   /** What the install phase gets. */
   installFiles: TreeEntry[];
@@ -25,7 +25,12 @@ export interface ClientManifests {
 const defaultNode = '22';
 /** Majors with an image of their own, the newest last. */
 const nodeMajors = ['18', '20', '22', '24'];
-const codenames: Record<string, string> = { hydrogen: '18', iron: '20', jod: '22', krypton: '24' };
+const codenames = new Map([
+  ['hydrogen', '18'],
+  ['iron', '20'],
+  ['jod', '22'],
+  ['krypton', '24'],
+]);
 
 /**
  * Decides how the client is installed and built.
@@ -50,7 +55,8 @@ export function inspectClient(
   return {
     installCommand: client.install ?? installCommands[manager ?? 'npm'],
     buildCommand: client.build ?? 'npm run build',
-    nodeVersion: nodeVersion(client.folder, manifests, packageJson),
+    nodeVersion:
+      client.image === undefined ? nodeVersion(client.folder, manifests, packageJson) : defaultNode,
     installFiles: entries.filter((entry) => isInstallFile(entry, client)),
   };
 }
@@ -152,7 +158,7 @@ function versionFromFile(path: string, text: string): string {
   const version = /^v?(\d{1,3}(?:\.\d{1,3}){0,2})$/.exec(wanted)?.[1];
   if (version !== undefined) return version;
   if (wanted === 'node' || wanted === 'stable' || wanted === 'lts/*') return defaultNode;
-  const codename = codenames[wanted.replace(/^lts\//, '').toLowerCase()];
+  const codename = codenames.get(wanted.replace(/^lts\//, '').toLowerCase());
   if (codename !== undefined) return codename;
   throw new UserError(`${path} names no Node version that is known here: ${printable(wanted, 40)}`, {
     remedy:

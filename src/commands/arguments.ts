@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { UsageError } from '../domain/errors';
+import { printable, quoted } from '../domain/paths';
 
 export interface ArgumentRules {
   /** Names of the positional arguments, in order; the last ones may be optional. */
@@ -36,7 +37,7 @@ export function parseArguments(usage: string, args: readonly string[], rules: Ar
   const missing = required[parsed.positionals.length];
   if (missing !== undefined) throw wrong(`${missing} is missing`);
   const extra = parsed.positionals[names.length];
-  if (extra !== undefined) throw wrong(`${JSON.stringify(extra)} is one argument too many`);
+  if (extra !== undefined) throw wrong(`${quoted(extra)} is one argument too many`);
   return {
     positional: (name) => parsed.positionals[names.indexOf(name)],
     value: (name) => parsed.values.get(name),
@@ -80,15 +81,21 @@ function strictly(
   try {
     return parseArgs({ args, options, allowPositionals: true, strict: true });
   } catch (error) {
-    // Node's own message, up to its hint on how to pass such a value after `--`.
-    if (error instanceof TypeError) throw wrong(error.message.replace(/\. .*/s, ''));
+    if (error instanceof TypeError) throw wrong(printable(plainly(error.message)));
     throw error;
   }
+}
+
+/** Node's own message without its hints on how to pass odd values. */
+function plainly(message: string): string {
+  return message
+    .replace(/^Option '(--[^ ']+).*argument (?:missing|is ambiguous).*$/s, '$1 needs a value')
+    .replace(/\.\s.*/s, '');
 }
 
 /** @throws UsageError for a format that is none */
 export function wantsJson(args: Arguments): boolean {
   const format = args.value('format') ?? 'stdout';
   if (format === 'json' || format === 'stdout') return format === 'json';
-  throw new UsageError(`there is no format ${JSON.stringify(format)}`, { remedy: 'Use `json` or `stdout`.' });
+  throw new UsageError(`there is no format ${quoted(format)}`, { remedy: 'Use `json` or `stdout`.' });
 }

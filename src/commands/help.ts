@@ -1,4 +1,5 @@
 import { UsageError } from '../domain/errors';
+import { quoted } from '../domain/paths';
 import { parseArguments } from './arguments';
 import type { Command } from './command';
 
@@ -45,7 +46,7 @@ function detailed(commands: Readonly<Record<string, Command>>, name: string): st
   const verb = name.replace(/^flight-launch:/, '');
   const command = Object.hasOwn(commands, verb) ? commands[verb] : undefined;
   if (command === undefined) {
-    throw new UsageError(`there is no command ${JSON.stringify(verb)}`, {
+    throw new UsageError(`there is no command ${quoted(verb)}`, {
       remedy: `Commands: ${Object.keys(commands).sort().join(', ')}.`,
     });
   }

@@ -1,4 +1,5 @@
 import { UsageError, UserError } from './errors';
+import { quoted } from './paths';
 import type { StoredSettings } from './settings';
 
 /** The apps of a pipeline play these parts. */
@@ -13,24 +14,26 @@ export interface Pipeline {
   settings: StoredSettings;
 }
 
-/** The same rule as Dokku's for new apps (`IsValidAppName`), so that a pipeline's name can be that of its app. */
+/** Dokku's rule for new apps (`IsValidAppName`), with a bound on the length. */
 const appName = /^[a-z0-9][a-z0-9.-]{0,62}$/;
+/** Such names as are a component of an image's repository too: Docker takes no separator at an end and no two dots. */
+const pipelineName = /^[a-z0-9]+(?:(?:\.|-+)[a-z0-9]+)*$/;
 
 /** @throws UsageError for a name that could not be a pipeline's (I63) */
 export function checkPipelineName(name: string): void {
-  if (appName.test(name) && !name.includes('..')) return;
-  throw new UsageError(`${JSON.stringify(name)} cannot be the name of a pipeline`, {
+  if (name.length <= 63 && pipelineName.test(name)) return;
+  throw new UsageError(`${quoted(name)} cannot be the name of a pipeline`, {
     remedy:
-      'Use lower-case letters, digits, `.` and `-`, at most 63 of them, beginning with a letter or digit.',
+      'Use lower-case letters, digits, and `.` and `-` between them, at most 63 characters, such as `flight-launch`.',
   });
 }
 
 /** @throws UsageError for a name that could not be an app's; `--global` is none (I64) */
 export function checkAppName(name: string): void {
   if (appName.test(name) && !name.includes('..')) return;
-  throw new UsageError(`${JSON.stringify(name)} cannot be the name of an app`, {
+  throw new UsageError(`${quoted(name)} cannot be the name of an app`, {
     remedy:
-      'Use lower-case letters, digits, `.` and `-`, at most 63 of them, beginning with a letter or digit.',
+      'Use lower-case letters, digits, `-` and single `.`, at most 63 of them, beginning with a letter or digit.',
   });
 }
 

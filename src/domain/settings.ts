@@ -1,4 +1,5 @@
 import { UsageError } from './errors';
+import { quoted } from './paths';
 import { parseBytes, parseDuration } from './units';
 
 /** Settings of a pipeline as stored: only those that were set, as the user wrote them. */
@@ -103,7 +104,7 @@ export function describeSetting(name: SettingName): { about: string; fallback: s
 export function settingName(text: string): SettingName {
   const name = settingNames.find((known) => known === text);
   if (name !== undefined) return name;
-  throw new UsageError(`there is no setting ${JSON.stringify(text)}`, {
+  throw new UsageError(`there is no setting ${quoted(text)}`, {
     details: settingNames.map((known) => `${known}: ${definitions[known].about}`),
     remedy: 'Use one of these.',
   });
@@ -112,7 +113,9 @@ export function settingName(text: string): SettingName {
 /** @throws UsageError that says what the setting allows */
 export function checkSetting(name: SettingName, value: string): void {
   if (definitions[name].accepts(value)) return;
-  throw new UsageError(`${name} cannot be ${JSON.stringify(value)}`, {
+  // A proxy that is refused may hold a password all the same.
+  const shown = name === 'proxy' ? value.replace(/[^/]*@/s, 'REDACTED@') : value;
+  throw new UsageError(`${name} cannot be ${quoted(shown)}`, {
     remedy: `It takes ${definitions[name].allowed}.`,
   });
 }

@@ -341,16 +341,16 @@ async function* sourceEntries(writer: TarWriter, archive: TarSource, folder: str
 }
 
 /**
- * A stream that was cut is a consequence where its producer failed by itself, and a producer that was killed is a
- * consequence of what went wrong here.
+ * A stream that was cut is a consequence where its producer failed by itself. A producer that was killed, or whose
+ * stream was closed on it, is a consequence of what went wrong here.
  */
 async function firstCause(error: unknown, producer: Promise<void>): Promise<unknown> {
   try {
     await producer;
     return error;
   } catch (failure) {
-    const killed = failure instanceof ProcessError && failure.failure.exitCode === undefined;
-    return killed ? error : failure;
+    const follows = failure instanceof ProcessError && (failure.failure.exitCode ?? 0) === 0;
+    return follows ? error : failure;
   }
 }
 

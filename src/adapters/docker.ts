@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { ImageBuild } from '../domain/captured-image';
 import { ProcessError, UserError } from '../domain/errors';
 import type { ContainerInfo, Docker, ImageInfo } from '../domain/ports';
+import { hasCode } from './files';
 import { run, stream, type Environment, type Streaming } from './process';
 import { streamOf, TarWriter } from './tar';
 
@@ -134,10 +135,10 @@ function isAbsent(error: unknown): boolean {
 
 function explained(error: unknown): unknown {
   if (!(error instanceof ProcessError)) return error;
-  const { command, exitCode, signal, timedOut, stderr } = error.failure;
+  const { command, stderr } = error.failure;
   const tell = (problem: string, remedy: string): UserError =>
     new UserError(problem, { remedy, cause: error });
-  if (exitCode === undefined && signal === undefined && !timedOut) {
+  if (hasCode(error.cause, 'ENOENT') || hasCode(error.cause, 'EACCES')) {
     return tell(
       `Docker cannot be run: ${command[0] ?? ''} could not be started`,
       'Install Docker, or set DOCKER_BIN.',

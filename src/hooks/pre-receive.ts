@@ -13,7 +13,7 @@ import { UserError } from '../domain/errors';
 import { normalizePath, printable } from '../domain/paths';
 import type { Services, Source, TreeEntry } from '../domain/ports';
 import { effectiveSettings, type Settings } from '../domain/settings';
-import { formatAge, formatBytes } from '../domain/units';
+import { formatAge } from '../domain/units';
 
 const maxManifestBytes = 4 * 1024 * 1024;
 
@@ -300,9 +300,6 @@ async function build(
       pipeline,
       { format: 1, key: plan.key, ...artifact, builtAt: clock.now(), durationMs: clock.now() - started },
       aside,
-    );
-    terminal.detail(
-      `${String(artifact.files)} files, ${formatBytes(artifact.bytes)} from ${plan.folder}/${artifact.output}`,
     );
     return artifact;
   } finally {

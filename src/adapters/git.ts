@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ProcessError, UserError } from '../domain/errors';
 import type { Repository, Source, TarSource, TreeEntry } from '../domain/ports';
@@ -33,10 +33,19 @@ export class Git implements Repository {
   }
 
   async branch(app: string, branch: string): Promise<string | undefined> {
-    const { stdout } = await run('git', ['for-each-ref', '--format=%(objectname)', `refs/heads/${branch}`], {
-      env: this.appEnvironment(app),
-    });
-    return stdout.trim() || undefined;
+    // Asked for one, git lists every ref below it as well, and takes `*` for a pattern.
+    const ref = `refs/heads/${branch}`;
+    const args = ['for-each-ref', '--format=%(objectname) %(refname)', ref];
+    try {
+      const { stdout } = await run('git', args, { env: this.appEnvironment(app) });
+      const line = stdout.split('\n').find((candidate) => candidate.endsWith(` ${ref}`));
+      return line?.slice(0, line.indexOf(' '));
+    } catch (error) {
+      // Dokku may make the repository of an app only with its first push.
+      if (error instanceof ProcessError && error.failure.stderr.includes('not a git repository'))
+        return undefined;
+      throw error;
+    }
   }
 
   async keep(app: string, ref: string, commit: string): Promise<void> {
@@ -82,8 +91,8 @@ interface GitCall {
 async function makeReader(gitDir: string): Promise<string> {
   for (const folder of ['objects', 'refs', 'info']) await mkdir(join(gitDir, folder), { recursive: true });
   // Comes before the attributes of the tree (gitattributes(5)).
-  const attributes = '* -text !eol -ident !filter -export-ignore -export-subst\n';
-  await writeFile(join(gitDir, 'info', 'attributes'), attributes);
+  const attributes = '* -text !eol !working-tree-encoding -ident !filter -export-ignore -export-subst\n';
+  await writeDurably(join(gitDir, 'info', 'attributes'), attributes);
   await writeDurably(join(gitDir, 'HEAD'), 'ref: refs/heads/none\n');
   return gitDir;
 }
@@ -140,7 +149,9 @@ class CommitSource implements Source {
     } catch (error) {
       if (
         error instanceof ProcessError &&
-        /not a tree object|Not a valid object name|bad object/.test(error.failure.stderr)
+        /not a tree object|Not a valid object name|bad object|Needed a single revision/.test(
+          error.failure.stderr,
+        )
       ) {
         throw new UserError(`commit ${this.commit} is not in the repository`, { cause: error });
       }

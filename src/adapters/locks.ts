@@ -1,5 +1,6 @@
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { exitStatus, UserError } from '../domain/errors';
 import type { Clock, LockHolder, Locks, Processes, Terminal } from '../domain/ports';
 import { formatAge } from '../domain/units';
@@ -112,11 +113,13 @@ function artifactLock(key: string): string {
   return `artifact-${key.slice(0, 2)}`;
 }
 
+const signature = z.object({ by: z.string(), purpose: z.string(), pid: z.number(), since: z.number() });
+
 /** Undefined while the holder has not signed yet, or where a crash tore its signature. */
 async function readHolder(file: FileHandle): Promise<LockHolder | undefined> {
   const { buffer, bytesRead } = await file.read(Buffer.alloc(4096), 0, 4096, 0);
   try {
-    return JSON.parse(buffer.subarray(0, bytesRead).toString()) as LockHolder;
+    return signature.safeParse(JSON.parse(buffer.subarray(0, bytesRead).toString())).data;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;

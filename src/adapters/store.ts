@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { appendFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline as pipe } from 'node:stream/promises';
+import { finished, pipeline as pipe } from 'node:stream/promises';
 import { z } from 'zod';
 import {
   artifactRecord,
@@ -119,13 +119,16 @@ export class FileStore implements Store {
     const path = this.path(pipeline, 'builds', `${build}.log`);
     const file = await open(path, 'a', 0o600);
     const stream = file.createWriteStream();
+    const written = finished(stream);
+    // Told on closing: a full disk must not end the process in the middle of a build (F32).
+    written.catch(() => undefined);
     return {
       path,
       line: (text: string) => void stream.write(`${text}\n`),
-      close: () =>
-        new Promise<void>((resolve, reject) => {
-          stream.once('error', reject).end(resolve);
-        }),
+      close: () => {
+        stream.end();
+        return written;
+      },
     };
   }
 

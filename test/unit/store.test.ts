@@ -8,10 +8,12 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { isMissing, readIfThere, writeDurably } from '../../src/adapters/files';
 import { FileStore } from '../../src/adapters/store';
 import type { ArtifactRecord, BuildRecord, DeployNote, HistoryEntry } from '../../src/domain/build';
@@ -231,6 +233,16 @@ test('the log of a build holds all lines once it is closed', async () => {
   const lines = readFileSync(log.path, 'utf8').split('\n');
   assert.is(lines.length, 5001);
   assert.is(lines[4999], 'line 4999');
+});
+
+test('F32 a log that finds the disk full fails when it is closed, not in the middle of the build', async () => {
+  const { root, store } = await shopStore();
+  symlinkSync('/dev/full', join(root, 'pipelines/shop/builds/shop.1.log'));
+  const log = await store.openLog('shop', 'shop.1');
+  log.line('first');
+  await setTimeout(50);
+  log.line('second');
+  await rejects(log.close(), /ENOSPC/);
 });
 
 async function artifactIn(store: FileStore, content: string): Promise<ArtifactRecord> {

@@ -66,7 +66,7 @@ export async function* readTar(source: Readable, rules: ArchiveRules): AsyncGene
     await fed;
   } catch (error) {
     // What tar-stream says of a stream that the guard ended is a consequence.
-    throw damage ?? error;
+    throw error instanceof UserError ? error : (damage ?? error);
   } finally {
     source.destroy();
   }

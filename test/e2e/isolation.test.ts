@@ -77,7 +77,7 @@ test('captured images survive builds and cleanups of the app (H6)', async () => 
 
 test('negative control: an image that keeps the labels of the app is gone after such a cleanup (H6)', async () => {
   await host.mustAdmin(
-    `printf 'FROM dokku/isoh-staging:latest\\nRUN touch /copy\\n' | docker build --quiet --tag isoh-copy:1 -`,
+    `printf 'FROM dokku/isoh-staging:latest\\nRUN touch /tmp/copy\\n' | docker build --quiet --tag isoh-copy:1 -`,
   );
   await host.must('cleanup', 'isoh-staging');
   assert.is.not((await host.admin('docker image inspect isoh-copy:1')).status, 0);
@@ -109,12 +109,14 @@ test('NODE_OPTIONS, BASH_ENV, LANG and a PATH of fakes in the configuration of t
   const calls = await host.mustAdmin(`cat ${fakes}/calls; rm -r ${fakes}`);
   // Dokku itself runs into the fakes: without that this test would show nothing.
   assert.match(calls, 'docker for');
-  assert.not.match(calls, 'flight-launch');
+  const ours = calls.split('\n').filter((call) => /for .*\/flight-launch(\.cjs|\/)/.test(call));
+  assert.equal(ours, []);
   await host.must('config:unset', '--no-restart', 'isoh-staging', 'NODE_OPTIONS', 'BASH_ENV', 'LANG', 'PATH');
 });
 
 test('ps:rebuild --all uses one build id for all apps and keeps their builds apart (H26)', async () => {
-  const rebuilt = await host.must('ps:rebuild', '--all');
+  // Its status is not 0: the production apps of this host have nothing to rebuild.
+  const rebuilt = await host.dokku('ps:rebuild', '--all');
   const builds = [...rebuilt.output.matchAll(/flight-launch: build (\S+) is live on (\S+)/g)];
   assert.equal(builds.map(([, , app]) => app).sort(), ['isod-staging', 'isoh-staging']);
   assert.is(new Set(builds.map(([, build]) => build)).size, 2);

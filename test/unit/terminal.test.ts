@@ -10,23 +10,21 @@ import { assert, suite } from '../support/suite';
 // What is printed goes past Node's streams, so each case is a program of its own.
 const scratch = mkdtempSync(join(tmpdir(), 'flight-launch-terminal-'));
 
+const script = join(scratch, 'program.mjs');
+
 const test = suite('terminal');
 
-test.after(() => {
-  rmSync(scratch, { recursive: true });
-});
-
-/** Starts a program that has a `terminal`, and a clock that it moves with `now += …`. */
-async function start(body: string, quiet = false) {
-  const script = join(scratch, `${String(Math.random())}.mjs`);
+test.before(async () => {
   await build({
     stdin: {
       contents: `
         import { DokkuTerminal } from './src/adapters/terminal';
-        let now = 0;
-        const terminal = new DokkuTerminal({ now: () => now }, ${String(quiet)});
-        const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-        ${body}`,
+        const [, , body, quiet] = process.argv;
+        const Program = (async () => {}).constructor;
+        await new Program('DokkuTerminal', 'quiet', \`
+          let now = 0;
+          const terminal = new DokkuTerminal({ now: () => now }, quiet);
+          \${body}\`)(DokkuTerminal, quiet === 'true');`,
       resolveDir: process.cwd(),
     },
     outfile: script,
@@ -35,11 +33,19 @@ async function start(body: string, quiet = false) {
     format: 'esm',
     logLevel: 'silent',
   });
-  return spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'pipe'] });
+});
+
+test.after(() => {
+  rmSync(scratch, { recursive: true });
+});
+
+/** Starts a program that has a `terminal`, and a clock that it moves with `now += …`. */
+function start(body: string, quiet = false) {
+  return spawn(process.execPath, [script, body, String(quiet)], { stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 async function printed(body: string, quiet = false) {
-  const child = await start(body, quiet);
+  const child = start(body, quiet);
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
   return { stdout, stderr };
 }
@@ -101,8 +107,8 @@ test('a long step shows that it lives, unless something else was printed meanwhi
 });
 
 test('F41 nobody listening any more is no reason to stop', async () => {
-  const child = await start(`
-    await sleep(100);
+  const child = start(`
+    await new Promise((resolve) => setTimeout(resolve, 100));
     for (let line = 0; line < 1000; line += 1) { terminal.step('x'.repeat(200)); }
     terminal.warn('reached the end');`);
   child.stdout.destroy();
@@ -112,7 +118,7 @@ test('F41 nobody listening any more is no reason to stop', async () => {
 });
 
 test('F42 a reader that is slow gets everything, also what is printed right before the exit', async () => {
-  const child = await start(`
+  const child = start(`
     for (let line = 0; line < 5000; line += 1) terminal.print(String(line).padStart(99, '.'));
     process.exit(0);`);
   child.stderr.resume();

@@ -7443,12 +7443,12 @@ var require_thread_stream = __commonJS({
         if (userCb) {
           retainWorkerForPendingFlush(this);
         }
-        let finished7 = false;
+        let finished8 = false;
         const done = (err) => {
-          if (finished7) {
+          if (finished8) {
             return;
           }
-          finished7 = true;
+          finished8 = true;
           if (userCb) {
             releaseWorkerForPendingFlush(this);
           }
@@ -29943,6 +29943,7 @@ var historyEntry = external_exports.object({
   durationMs: external_exports.number()
 });
 var buildLabel = "com.flight-launch.build";
+var commitLabel = "com.flight-launch.commit";
 function buildName(app, buildId, taken) {
   const first = `${app}.${buildId}`;
   if (!taken(first)) return first;
@@ -29959,7 +29960,7 @@ function capturedReference(pipeline3, build2) {
 function labelBuild(appImage, build2, commit) {
   return {
     tag: appImage,
-    dockerfile: lines(`FROM ${appImage}`, `LABEL ${buildLabel}=${build2} com.flight-launch.commit=${commit}`),
+    dockerfile: lines(`FROM ${appImage}`, `LABEL ${buildLabel}=${build2} ${commitLabel}=${commit}`),
     files: []
   };
 }
@@ -30127,14 +30128,24 @@ async function appContainers({ dokku, docker }, app) {
     const container2 = found.find((candidate) => candidate.id === id);
     if (container2 === void 0) return [];
     const { running, image: image2, labels: labels2 } = container2;
-    return [{ process: process10, id, running, image: image2, build: labels2[buildLabel] }];
+    return [{ process: process10, id, running, image: image2, build: labels2[buildLabel], commit: labels2[commitLabel] }];
   });
 }
 async function findLive(services, pipeline3, app) {
-  const { store } = services;
-  const live = liveBuild(await appContainers(services, app), await store.builds(pipeline3));
-  if (live.state !== "build" || live.record === void 0 || live.record.liveAt !== void 0) return live;
-  return { ...live, record: await noteLive(services, pipeline3, app, live.record) };
+  const live = liveBuild(await appContainers(services, app), []);
+  if (live.state !== "build") return live;
+  const record3 = await readableRecord(services, pipeline3, live.build);
+  if (record3 === void 0 || record3.liveAt !== void 0) return { ...live, record: record3 };
+  return { ...live, record: await noteLive(services, pipeline3, app, record3) };
+}
+async function readableRecord({ store, terminal }, pipeline3, build2) {
+  try {
+    return await store.build(pipeline3, build2);
+  } catch (error62) {
+    if (!(error62 instanceof UserError)) throw error62;
+    terminal.warn(error62.message);
+    return void 0;
+  }
 }
 async function noteLive({ store, clock }, pipeline3, app, record3) {
   const at = clock.now();
@@ -30480,7 +30491,7 @@ function toJson({ stage, app, exists, live, containers, deployBranch, underWay }
     exists,
     state: live.state,
     build: live.state === "build" ? live.build : null,
-    commit: record3?.commit ?? null,
+    commit: live.state === "build" ? record3?.commit ?? containers[0]?.commit ?? null : null,
     by: record3?.by ?? null,
     liveAt: record3?.liveAt === void 0 ? null : new Date(record3.liveAt).toISOString(),
     processes: containers.map(({ process: process10, running, build: build2 }) => ({ process: process10, running, build: build2 ?? null })),
@@ -30502,7 +30513,7 @@ function show({ terminal, clock }, pipeline3, views) {
     }
   }
 }
-function describeLive({ app, exists, live }, now) {
+function describeLive({ app, exists, live, containers }, now) {
   if (!exists) return [`does not exist; \`dokku flight-launch:setup\` creates it again`];
   switch (live.state) {
     case "not-deployed":
@@ -30519,7 +30530,10 @@ function describeLive({ app, exists, live }, now) {
       ];
     case "build": {
       const { record: record3 } = live;
-      if (record3 === void 0) return [`build ${live.build}, whose record is gone`];
+      if (record3 === void 0) {
+        const commit = containers[0]?.commit?.slice(0, 8) ?? "unknown";
+        return [`build ${live.build}: commit ${commit}; there is no record of it any more`];
+      }
       const since = record3.liveAt === void 0 ? "" : `, live since ${formatAge(now, record3.liveAt)}`;
       return [`build ${record3.name}: commit ${record3.commit.slice(0, 8)} by ${record3.by.name}${since}`];
     }
@@ -32075,7 +32089,7 @@ async function* readTar(source, rules) {
     }
     await fed;
   } catch (error62) {
-    throw damage ?? error62;
+    throw error62 instanceof UserError ? error62 : damage ?? error62;
   } finally {
     source.destroy();
   }
@@ -39668,11 +39682,16 @@ var Git = class {
   }
   async branch(app, branch) {
     const ref = `refs/heads/${branch}`;
-    const { stdout } = await run("git", ["for-each-ref", "--format=%(objectname) %(refname)", ref], {
-      env: this.appEnvironment(app)
-    });
-    const line = stdout.split("\n").find((candidate) => candidate.endsWith(` ${ref}`));
-    return line?.slice(0, line.indexOf(" "));
+    const args = ["for-each-ref", "--format=%(objectname) %(refname)", ref];
+    try {
+      const { stdout } = await run("git", args, { env: this.appEnvironment(app) });
+      const line = stdout.split("\n").find((candidate) => candidate.endsWith(` ${ref}`));
+      return line?.slice(0, line.indexOf(" "));
+    } catch (error62) {
+      if (error62 instanceof ProcessError && error62.failure.stderr.includes("not a git repository"))
+        return void 0;
+      throw error62;
+    }
   }
   async keep(app, ref, commit) {
     await run("git", ["update-ref", ref, commit], { env: this.appEnvironment(app) });
@@ -39704,7 +39723,7 @@ var isolation = {
 async function makeReader(gitDir) {
   for (const folder2 of ["objects", "refs", "info"]) await (0, import_promises18.mkdir)((0, import_node_path12.join)(gitDir, folder2), { recursive: true });
   const attributes = "* -text !eol !working-tree-encoding -ident !filter -export-ignore -export-subst\n";
-  await (0, import_promises18.writeFile)((0, import_node_path12.join)(gitDir, "info", "attributes"), attributes);
+  await writeDurably((0, import_node_path12.join)(gitDir, "info", "attributes"), attributes);
   await writeDurably((0, import_node_path12.join)(gitDir, "HEAD"), "ref: refs/heads/none\n");
   return gitDir;
 }
@@ -39753,7 +39772,9 @@ var CommitSource = class {
     try {
       return (await run("git", ["-c", "core.quotePath=false", ...call.args], { env: call.env })).stdout;
     } catch (error62) {
-      if (error62 instanceof ProcessError && /not a tree object|Not a valid object name|bad object|Needed a single revision/.test(error62.failure.stderr)) {
+      if (error62 instanceof ProcessError && /not a tree object|Not a valid object name|bad object|Needed a single revision/.test(
+        error62.failure.stderr
+      )) {
         throw new UserError(`commit ${this.commit} is not in the repository`, { cause: error62 });
       }
       throw error62;
@@ -39850,10 +39871,11 @@ var FileLocks = class {
 function artifactLock(key) {
   return `artifact-${key.slice(0, 2)}`;
 }
+var signature = external_exports.object({ by: external_exports.string(), purpose: external_exports.string(), pid: external_exports.number(), since: external_exports.number() });
 async function readHolder(file2) {
   const { buffer, bytesRead } = await file2.read(Buffer.alloc(4096), 0, 4096, 0);
   try {
-    return JSON.parse(buffer.subarray(0, bytesRead).toString());
+    return signature.safeParse(JSON.parse(buffer.subarray(0, bytesRead).toString())).data;
   } catch (error62) {
     if (error62 instanceof SyntaxError) return void 0;
     throw error62;
@@ -39971,13 +39993,16 @@ var FileStore = class {
     const path6 = this.path(pipeline3, "builds", `${build2}.log`);
     const file2 = await (0, import_promises21.open)(path6, "a", 384);
     const stream2 = file2.createWriteStream();
+    const written = (0, import_promises22.finished)(stream2);
+    written.catch(() => void 0);
     return {
       path: path6,
       line: (text2) => void stream2.write(`${text2}
 `),
-      close: () => new Promise((resolve, reject) => {
-        stream2.once("error", reject).end(resolve);
-      })
+      close: () => {
+        stream2.end();
+        return written;
+      }
     };
   }
   async artifacts(pipeline3) {

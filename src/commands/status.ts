@@ -70,7 +70,7 @@ function toJson({ stage, app, exists, live, containers, deployBranch, underWay }
     exists,
     state: live.state,
     build: live.state === 'build' ? live.build : null,
-    commit: record?.commit ?? null,
+    commit: live.state === 'build' ? (record?.commit ?? containers[0]?.commit ?? null) : null,
     by: record?.by ?? null,
     liveAt: record?.liveAt === undefined ? null : new Date(record.liveAt).toISOString(),
     processes: containers.map(({ process, running, build }) => ({ process, running, build: build ?? null })),
@@ -94,7 +94,7 @@ function show({ terminal, clock }: Services, pipeline: Pipeline, views: readonly
   }
 }
 
-function describeLive({ app, exists, live }: StageView, now: number): string[] {
+function describeLive({ app, exists, live, containers }: StageView, now: number): string[] {
   if (!exists) return [`does not exist; \`dokku flight-launch:setup\` creates it again`];
   switch (live.state) {
     case 'not-deployed':
@@ -111,7 +111,10 @@ function describeLive({ app, exists, live }: StageView, now: number): string[] {
       ];
     case 'build': {
       const { record } = live;
-      if (record === undefined) return [`build ${live.build}, whose record is gone`];
+      if (record === undefined) {
+        const commit = containers[0]?.commit?.slice(0, 8) ?? 'unknown';
+        return [`build ${live.build}: commit ${commit}; there is no record of it any more`];
+      }
       const since = record.liveAt === undefined ? '' : `, live since ${formatAge(now, record.liveAt)}`;
       return [`build ${record.name}: commit ${record.commit.slice(0, 8)} by ${record.by.name}${since}`];
     }

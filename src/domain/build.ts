@@ -79,8 +79,9 @@ export const historyEntry = z.object({
 
 export type HistoryEntry = z.output<typeof historyEntry>;
 
-/** The label that makes a build recognisable on images and containers. */
+/** The labels that make a build recognisable on images and containers. */
 export const buildLabel = 'com.flight-launch.build';
+export const commitLabel = 'com.flight-launch.commit';
 
 /**
  * Name of a new build. Dokku uses one build id for several deploys of a `ps:rebuild --all` or of a push of two refs

@@ -1,4 +1,4 @@
-import { buildLabel } from './build';
+import { buildLabel, commitLabel } from './build';
 
 /** An image build whose context is only what it needs: a Dockerfile and at most a few small files. */
 export interface ImageBuild {
@@ -17,7 +17,7 @@ export function capturedReference(pipeline: string, build: string): string {
 export function labelBuild(appImage: string, build: string, commit: string): ImageBuild {
   return {
     tag: appImage,
-    dockerfile: lines(`FROM ${appImage}`, `LABEL ${buildLabel}=${build} com.flight-launch.commit=${commit}`),
+    dockerfile: lines(`FROM ${appImage}`, `LABEL ${buildLabel}=${build} ${commitLabel}=${commit}`),
     files: [],
   };
 }

@@ -10,6 +10,8 @@ export interface AppContainer {
   image: string;
   /** Value of `com.flight-launch.build`; undefined for what was not deployed through us. */
   build: string | undefined;
+  /** Value of `com.flight-launch.commit`, for when the build's record is lost. */
+  commit?: string | undefined;
 }
 
 export type Live =

@@ -1,4 +1,5 @@
-import { buildLabel, type BuildRecord } from '../domain/build';
+import { buildLabel, commitLabel, type BuildRecord } from '../domain/build';
+import { UserError } from '../domain/errors';
 import { liveBuild, type AppContainer, type Live } from '../domain/live';
 import type { Services } from '../domain/ports';
 
@@ -13,7 +14,7 @@ export async function appContainers(
     const container = found.find((candidate) => candidate.id === id);
     if (container === undefined) return [];
     const { running, image, labels } = container;
-    return [{ process, id, running, image, build: labels[buildLabel] }];
+    return [{ process, id, running, image, build: labels[buildLabel], commit: labels[commitLabel] }];
   });
 }
 
@@ -22,10 +23,26 @@ export async function appContainers(
  * to date: Docker is the truth.
  */
 export async function findLive(services: Services, pipeline: string, app: string): Promise<Live> {
-  const { store } = services;
-  const live = liveBuild(await appContainers(services, app), await store.builds(pipeline));
-  if (live.state !== 'build' || live.record === undefined || live.record.liveAt !== undefined) return live;
-  return { ...live, record: await noteLive(services, pipeline, app, live.record) };
+  const live = liveBuild(await appContainers(services, app), []);
+  if (live.state !== 'build') return live;
+  const record = await readableRecord(services, pipeline, live.build);
+  if (record === undefined || record.liveAt !== undefined) return { ...live, record };
+  return { ...live, record: await noteLive(services, pipeline, app, record) };
+}
+
+/** A damaged record hides nothing: the labels tell what is live without it. */
+async function readableRecord(
+  { store, terminal }: Services,
+  pipeline: string,
+  build: string,
+): Promise<BuildRecord | undefined> {
+  try {
+    return await store.build(pipeline, build);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    terminal.warn(error.message);
+    return undefined;
+  }
 }
 
 /** Records that a build went live on an app, and in the history. */

@@ -1,9 +1,9 @@
 import { execa } from 'execa';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 export interface Result {
   status: number;
@@ -21,6 +21,7 @@ export interface Result {
 export class TestHost {
   readonly #apps = new Set<string>();
   readonly #pipelines = new Set<string>();
+  readonly #furtherPlugins = new Set<string>();
 
   private constructor(
     /** Alias for ssh and git. */
@@ -61,10 +62,11 @@ export class TestHost {
 
   /** Removes all that the tests made. */
   async stop(): Promise<void> {
+    for (const plugin of this.#furtherPlugins) await this.uninstallPlugin(plugin);
     // What a pipeline stored belongs to the engine, not to the host, and would be found again by the next one.
     for (const pipeline of this.#pipelines) await this.dokku('flight-launch:unlink', pipeline);
     if (this.isReal) {
-      for (const app of this.#apps) await this.dokku('--force', 'apps:destroy', app);
+      for (const app of this.#apps) await this.dokku('apps:destroy', '--force', app);
       await this.admin('dokku plugin:uninstall flight-launch; rm -rf "$DOKKU_LIB_ROOT/data/flight-launch"');
     }
     await this.remove();
@@ -105,6 +107,18 @@ export class TestHost {
     return succeeded(script, await this.admin(script, input)).stdout.replace(/\n$/, '');
   }
 
+  /** `flight-launch:status` of a pipeline, as machines read it. */
+  async status(pipeline: string): Promise<Record<'staging' | 'production', StageStatus>> {
+    const { stdout } = await this.must('flight-launch:status', pipeline, '--format', 'json');
+    const { apps } = JSON.parse(stdout) as { apps: StageStatus[] };
+    const of = (stage: string) => {
+      const found = apps.find((app) => app.stage === stage);
+      if (found === undefined) throw new Error(`no ${stage} in ${stdout}`);
+      return found;
+    };
+    return { staging: of('staging'), production: of('production') };
+  }
+
   /** The `GIT_SSH_COMMAND` under which git reaches this host. */
   get gitSsh(): string {
     return ['ssh', ...this.sshOptions()].join(' ');
@@ -142,34 +156,75 @@ export class TestHost {
   }
 
   /** Installs the plugin as it stands in this checkout, committed or not, the way an administrator would: from git. */
-  private async installPlugin(): Promise<void> {
+  async installPlugin(): Promise<void> {
+    const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'])
+      .toString()
+      .split('\0')
+      .filter((path) => path !== '' && !/^(test|src|docs|scripts|node_modules)\//.test(path));
+    const tar = execFileSync('tar', ['--create', '--ignore-failed-read', ...files], {
+      maxBuffer: 256 * 1024 * 1024,
+    });
+    await this.installFromGit('flight-launch', tar);
+  }
+
+  /**
+   * Installs another plugin, that of an administrator's own, until `stop` or `uninstallPlugin`.
+   * @param files content by path; all but `plugin.toml`, which is added, are executable
+   */
+  async installFurtherPlugin(name: string, files: Readonly<Record<string, string>>): Promise<void> {
     const folder = mkdtempSync(join(tmpdir(), 'flight-launch-plugin-'));
     try {
-      const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'])
-        .toString()
-        .split('\0')
-        .filter((path) => path !== '' && !/^(test|src|docs|scripts|node_modules)\//.test(path));
-      const tar = execFileSync('tar', ['--create', '--ignore-failed-read', ...files], {
-        maxBuffer: 256 * 1024 * 1024,
-      });
-      await this.mustAdmin(
-        `set -e
-        folder=$(mktemp -d)
-        trap 'rm -rf "$folder"' EXIT
-        chmod 755 "$folder"
-        cd "$folder"
-        tar --extract --no-same-owner
-        git init --quiet .
-        git add --all
-        git -c user.name=test -c user.email=test@example.invalid commit --quiet --message plugin
-        if dokku plugin:list | grep -q '^ *flight-launch '; then dokku plugin:uninstall flight-launch; fi
-        dokku plugin:install "file://$folder" --name flight-launch`,
-        tar,
+      for (const [path, content] of Object.entries(files)) {
+        mkdirSync(dirname(join(folder, path)), { recursive: true });
+        writeFileSync(join(folder, path), content, { mode: 0o755 });
+      }
+      writeFileSync(
+        join(folder, 'plugin.toml'),
+        `[plugin]\ndescription = "for a test"\nversion = "0.0.1"\n[plugin.config]\n`,
       );
+      this.#furtherPlugins.add(name);
+      await this.installFromGit(name, execFileSync('tar', ['--create', '--directory', folder, '.']));
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
   }
+
+  async uninstallPlugin(name: string): Promise<Result> {
+    this.#furtherPlugins.delete(name);
+    return succeeded(`plugin:uninstall ${name}`, await this.admin(`dokku plugin:uninstall ${name}`));
+  }
+
+  private async installFromGit(name: string, tar: Buffer): Promise<void> {
+    await this.mustAdmin(
+      `set -e
+      folder=$(mktemp -d)
+      trap 'rm -rf "$folder"' EXIT
+      chmod 755 "$folder"
+      cd "$folder"
+      tar --extract --no-same-owner
+      git init --quiet .
+      git add --all
+      git -c user.name=test -c user.email=test@example.invalid commit --quiet --message plugin
+      if dokku plugin:list | grep -q '^ *${name} '; then dokku plugin:uninstall ${name}; fi
+      dokku plugin:install "file://$folder" --name ${name}`,
+      tar,
+    );
+  }
+}
+
+/** An app of a pipeline, as `flight-launch:status --format json` shows it. */
+export interface StageStatus {
+  stage: string;
+  app: string;
+  exists: boolean;
+  state: 'not-deployed' | 'build' | 'foreign' | 'mixed';
+  build: string | null;
+  commit: string | null;
+  by: { name: string; fingerprint?: string } | null;
+  liveAt: string | null;
+  processes: { process: string; running: boolean; build: string | null }[];
+  deployBranch: string | null;
+  underWay: string | null;
 }
 
 const common = { reject: false, all: true, stripFinalNewline: false, timeout: 600_000 } as const;

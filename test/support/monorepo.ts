@@ -2,6 +2,7 @@ import { execa } from 'execa';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { succeeded, type Result, type TestHost } from './host';
 
 export interface MonorepoOptions {
@@ -69,9 +70,14 @@ export class Monorepo {
   }
 
   /** `git push HOST:APP HEAD:master`, or with the arguments given. */
-  async push(host: TestHost, app: string, ...args: string[]): Promise<Result> {
+  push(host: TestHost, app: string, ...args: string[]): Promise<Result> {
+    return this.startPush(host, app, ...args).ended;
+  }
+
+  /** As `push`, but does not wait for the end. */
+  startPush(host: TestHost, app: string, ...args: string[]): RunningPush {
     const refspecs = args.length === 0 ? ['HEAD:master'] : args;
-    const { exitCode, all, stdout, stderr } = await execa('git', ['push', host.remote(app), ...refspecs], {
+    const child = execa('git', ['push', host.remote(app), ...refspecs], {
       cwd: this.folder,
       env: { ...identity, GIT_SSH_COMMAND: host.gitSsh },
       reject: false,
@@ -79,8 +85,23 @@ export class Monorepo {
       timeout: 600_000,
     });
     // What the host printed, without git's prefix and padding.
-    const output = all.replace(/^remote: ?/gm, '').replace(/ +$/gm, '');
-    return { status: exitCode ?? -1, output, stdout, stderr };
+    const plain = (all: string) => all.replace(/^remote: ?/gm, '').replace(/ +$/gm, '');
+    let soFar = '';
+    child.all.on('data', (chunk: Buffer) => (soFar += chunk.toString()));
+    const ended = child.then(({ exitCode, all, stdout, stderr }) => ({
+      status: exitCode ?? -1,
+      output: plain(all),
+      stdout,
+      stderr,
+    }));
+    const until = async (pattern: RegExp) => {
+      while (!pattern.test(plain(soFar))) {
+        if (child.exitCode !== null || child.signalCode !== null)
+          throw new Error(`the push ended without ${String(pattern)}:\n${plain(soFar)}`);
+        await sleep(100);
+      }
+    };
+    return { ended, until, kill: () => void child.kill('SIGKILL') };
   }
 
   /** A push that has to deploy. */
@@ -91,6 +112,14 @@ export class Monorepo {
   remove(): void {
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+export interface RunningPush {
+  ended: Promise<Result>;
+  /** Waits for a text in what the push printed; fails where the push ends without it. */
+  until(pattern: RegExp): Promise<void>;
+  /** Kills the git client. */
+  kill(): void;
 }
 
 const identity = {

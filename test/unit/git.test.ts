@@ -389,13 +389,16 @@ test('a listing that is not as git writes it is refused', () => {
   }
 });
 
-test('nothing of the environment redirects git', async () => {
-  appendFileSync(join(env.HOME, '.gitconfig'), '[alias]\n\tls-tree = version\n[core]\n\tquotePath = true\n');
-  const entries = await source(first).entries(['client/src']);
+test('H9 the configuration of the user that runs it does not reach git', async () => {
+  // Git gives up on a value like this wherever it reads it.
+  appendFileSync(join(env.HOME, '.gitconfig'), '[core]\n\tcompression = nonsense\n');
+  const read = source(first);
   assert.equal(
-    entries.map((entry) => entry.path),
+    (await read.entries(['client/src'])).map((entry) => entry.path),
     ['client/src/Größe 大.js'],
   );
+  assert.is((await unpack(await read.archive(['client']))).size, clientPaths.length);
+  assert.is(await fresh().branch('shop', 'main'), first);
 });
 
 test.run();

@@ -39,13 +39,22 @@ running('H12, H17 a child has the environment that it is given, and no other', a
   }
 });
 
-running('H18 standard input is /dev/null, of a streaming child too', async () => {
-  const script = sh('readlink /proc/self/fd/0');
-  assert.is((await run('sh', script, { env })).stdout, '/dev/null\n');
-  const child = stream('sh', script, { env });
-  child.stderr.resume();
-  assert.is(await text(child.stdout), '/dev/null\n');
-  await child.done;
+running('H18 standard input is /dev/null and not ours, of a streaming child too', async () => {
+  // The lowest free descriptor is the next one's: our own standard input is something else meanwhile.
+  closeSync(0);
+  const own = openSync('/proc/self/status', 'r');
+  try {
+    assert.is(own, 0);
+    const script = sh('readlink /proc/self/fd/0');
+    assert.is((await run('sh', script, { env })).stdout, '/dev/null\n');
+    const child = stream('sh', script, { env });
+    child.stderr.resume();
+    assert.is(await text(child.stdout), '/dev/null\n');
+    await child.done;
+  } finally {
+    closeSync(own);
+    openSync('/dev/null', 'r');
+  }
 });
 
 running('input is a text or a stream', async () => {

@@ -18,13 +18,14 @@ test.before(async () => {
   await build({
     stdin: {
       contents: `
+        import { Socket } from 'node:net';
         import { DokkuTerminal } from './src/adapters/terminal';
         const [, , body, quiet] = process.argv;
         const Program = (async () => {}).constructor;
-        await new Program('DokkuTerminal', 'quiet', \`
+        await new Program('DokkuTerminal', 'Socket', 'quiet', \`
           let now = 0;
           const terminal = new DokkuTerminal({ now: () => now }, quiet);
-          \${body}\`)(DokkuTerminal, quiet === 'true');`,
+          \${body}\`)(DokkuTerminal, Socket, quiet === 'true');`,
       resolveDir: process.cwd(),
     },
     outfile: script,
@@ -119,6 +120,8 @@ test('F41 nobody listening any more is no reason to stop', async () => {
 
 test('F42 a reader that is slow gets everything, also what is printed right before the exit', async () => {
   const child = start(`
+    // Makes the descriptor such that a full pipe is an error (EAGAIN), as another program may leave it.
+    new Socket({ fd: 1 });
     for (let line = 0; line < 5000; line += 1) terminal.print(String(line).padStart(99, '.'));
     process.exit(0);`);
   child.stderr.resume();

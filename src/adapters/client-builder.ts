@@ -9,6 +9,7 @@ import * as plans from '../domain/container-plan';
 import { ProcessError, UserError } from '../domain/errors';
 import { printable } from '../domain/paths';
 import type { ClientBuilder, Clock, Source, TarSource, Terminal } from '../domain/ports';
+import { ArchiveCut } from '../domain/tar-format';
 import { formatBytes } from '../domain/units';
 import { systemClock } from './clock';
 import type { DockerEngine } from './docker';
@@ -341,10 +342,11 @@ async function* sourceEntries(writer: TarWriter, archive: TarSource, folder: str
 }
 
 /**
- * A stream that was cut is a consequence where its producer failed by itself. A producer that was killed, or whose
- * stream was closed on it, is a consequence of what went wrong here.
+ * An archive that was cut is a consequence where its producer failed by itself. A rule that it breaks is none: then the
+ * producer fails because nobody reads on.
  */
 async function firstCause(error: unknown, producer: Promise<void>): Promise<unknown> {
+  if (error instanceof UserError && !(error instanceof ArchiveCut)) return error;
   try {
     await producer;
     return error;

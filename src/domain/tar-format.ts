@@ -26,6 +26,9 @@ const paxKeys = new Set([
   'uname',
 ]);
 
+/** An archive that ended too soon; whoever produced it may know why. */
+export class ArchiveCut extends UserError {}
+
 /**
  * Watches a tar stream go by and refuses what tar-stream reads in silence: wrong checksums, sizes that are no
  * numbers, content where none belongs, names that are not UTF-8, a stream that was cut (H10).
@@ -59,10 +62,11 @@ export class TarFraming {
     }
   }
 
-  /** To be called after the last byte. @throws UserError where the archive is not complete (I31, I32) */
+  /** To be called after the last byte. @throws ArchiveCut where the archive is not complete (I31, I32) */
   end(): void {
-    if (this.#empty) throw this.#damaged('it is empty');
-    if (this.#state !== 'end') throw this.#damaged('it was cut before its end');
+    if (this.#state === 'end') return;
+    const { message, remedy = '' } = this.#damaged(this.#empty ? 'it is empty' : 'it was cut before its end');
+    throw new ArchiveCut(message, { remedy });
   }
 
   /** Consumes bytes for the state that the stream is in and returns how many. */

@@ -30,7 +30,7 @@ for (const scenario of scenarios) {
     const recording = recordings.get(scenario.name);
     if (world === undefined || recording === undefined) throw new Error('nothing to compare with');
     await scenario.given?.(world);
-    if (scenario.untidy !== true) world.tidy(recording.app);
+    if (scenario.untidy !== true) await world.tidy(recording.app);
     const before = await world.standing(recording.app);
     world.fail(recording.failing);
     world.forgetCalls();

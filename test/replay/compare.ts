@@ -98,7 +98,7 @@ function align(left: readonly Call[], right: readonly Call[]): [Call | undefined
   let column = 0;
   while (row < left.length || column < right.length) {
     const [one, other] = [left[row], right[column]];
-    if (one !== undefined && other !== undefined && one.trigger === other.trigger) {
+    if (one !== undefined && one.trigger === other?.trigger) {
       pairs.push([one, other]);
       row += 1;
       column += 1;

@@ -8,6 +8,8 @@ export interface HostNames {
   /** Folder of the miniature host, which holds `home`, `lib` and `bin`. */
   instance: string;
   user: string;
+  /** Of the names of its apps. */
+  prefix: string;
 }
 
 /** Variables of shells, and of the miniature host itself, which the recordings leave out too. */
@@ -26,6 +28,7 @@ export function normaliseCalls(calls: readonly RawCall[], host: HostNames): Call
     let result = value;
     for (const build of builds) result = result.replaceAll(build, '{BUILD}');
     return result
+      .replaceAll(host.prefix, '')
       .replaceAll(`${host.instance}/home`, '/home/dokku')
       .replaceAll(`${host.instance}/lib`, '/var/lib/dokku')
       .replaceAll(`${host.instance}/bin:`, '')
@@ -63,10 +66,12 @@ export function withoutOwnNumbers(call: Call): Call {
   return { ...call, args };
 }
 
-/** Names of containers and of files that a deploy left, without their numbers. */
-export function withoutNumbers(name: string): string {
-  return name
-    .replace(/\.upcoming-\d+$/, '.upcoming-{N}')
-    .replace(/\.\d{10}$/, '.{EPOCH}')
-    .replace(/\.\d+(\.missing)?$/, '.{PID}$1');
+/** The name of a container, without its numbers. */
+export function containerName(name: string): string {
+  return name.replace(/\.upcoming-\d+$/, '.upcoming-{N}').replace(/\.\d{10}$/, '.{EPOCH}');
+}
+
+/** The name of a file that a deploy left, without the process id. */
+export function leftoverName(name: string): string {
+  return name.replace(/\.\d+(\.missing)?$/, '.{PID}$1');
 }

@@ -1,5 +1,6 @@
 /** A miniature host with the recording plugin, and a repository to push to it. */
 import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   appendFileSync,
   chownSync,
@@ -14,9 +15,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { normaliseCalls, withoutNumbers, type RawCall } from './normalise';
+import { containerName, leftoverName, normaliseCalls, type RawCall } from './normalise';
 import type { After, Call } from './recordings';
 
 export interface Outcome {
@@ -34,7 +35,7 @@ export interface Standing {
 }
 
 const host = resolve('test/host/host');
-const settleMs = 20_000;
+const settleMs = 8_000;
 
 /** Runs a program to its end, whatever its exit status. */
 export function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
@@ -66,7 +67,7 @@ async function must(file: string, args: readonly string[], options: RunOptions =
 export class World {
   readonly repository: string;
   private stamp = 0;
-  private holder: () => void = () => undefined;
+  unlock: () => void = () => undefined;
 
   private constructor(
     private readonly name: string,
@@ -98,10 +99,21 @@ export class World {
     rmSync(this.folder, { recursive: true });
   }
 
+  /** The app that stands for one of the recordings: hosts share one engine, which has room for one app of a name. */
+  app(recorded: string): string {
+    return `${this.prefix}${recorded}`;
+  }
+
+  private get prefix(): string {
+    return `${this.name}-`;
+  }
+
   // --- what a user does ---
 
+  /** @param command of Dokku; `@NAME` in it is the app that stands for NAME */
   ssh(command: string): Promise<Outcome> {
-    return run('ssh', ['-F', this.sshConfig, this.name, '--', command]);
+    const here = command.replaceAll(/@([\w-]+)/g, (_, recorded: string) => this.app(recorded));
+    return run('ssh', ['-F', this.sshConfig, this.name, '--', here]);
   }
 
   async dokku(command: string): Promise<void> {
@@ -110,7 +122,7 @@ export class World {
   }
 
   push(app: string, ...refspecs: string[]): Promise<Outcome> {
-    return run('git', ['push', `${this.name}:${app}`, ...refspecs], {
+    return run('git', ['push', `${this.name}:${this.app(app)}`, ...refspecs], {
       cwd: this.repository,
       env: { GIT_SSH_COMMAND: `ssh -F ${this.sshConfig}` },
     });
@@ -156,17 +168,24 @@ export class World {
   calls(): Call[] {
     const lines = readFileSync(this.data('flight-launch-replay/calls.ndjson'), 'utf8').split('\n');
     const raw = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as RawCall);
-    return normaliseCalls(raw, { instance: this.instance, user: `fl-${this.name}` });
+    return normaliseCalls(raw, {
+      instance: this.instance,
+      user: `fl-${this.name}`,
+      prefix: this.prefix,
+    });
   }
 
   /** Removes what failed deploys of an app left, so that a scenario begins without. */
-  tidy(app: string): void {
+  async tidy(app: string): Promise<void> {
     for (const file of this.leftoverFiles(app)) rmSync(file);
+    const known = new Set(Object.values(this.containerFiles(app)));
+    const stray = (await this.runningIds(app)).filter((id) => !known.has(id));
+    if (stray.length > 0) await must('docker', ['container', 'rm', '--force', ...stray]);
   }
 
   private leftoverFiles(app: string): string[] {
     return readdirSync(this.data('.'))
-      .map((plugin) => this.data(join(plugin, app)))
+      .map((plugin) => this.data(join(plugin, this.app(app))))
       .filter((folder) => existsSync(folder) && statSync(folder).isDirectory())
       .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
       .filter((file) => /\.\d+(\.missing)?$/.test(file));
@@ -174,31 +193,24 @@ export class World {
 
   /** Has another process hold the deploy lock of an app, until `unlock`. */
   async lock(app: string): Promise<void> {
-    const folder = this.data(`apps/${app}`);
+    const folder = this.data(`apps/${this.app(app)}`);
     const file = join(folder, '.deploy.lock');
     mkdirSync(folder, { recursive: true });
     appendFileSync(file, '');
     const { uid, gid } = statSync(this.data('apps'));
     chownSync(file, uid, gid);
-    const holder = spawn('flock', ['--verbose', '--no-fork', file, 'sleep', '600'], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    await new Promise((settle) => holder.stdout.once('data', settle));
-    this.holder = () => {
-      holder.kill();
+    const release = await holdLock(file);
+    this.unlock = () => {
+      release();
       rmSync(file, { force: true });
     };
-  }
-
-  unlock(): void {
-    this.holder();
   }
 
   async standing(app: string): Promise<Standing> {
     const ids = await this.runningIds(app);
     return {
       ref: await this.ref(app),
-      latest: await imageId(`dokku/${app}:latest`),
+      latest: await imageId(`dokku/${this.app(app)}:latest`),
       images: new Set([...(await imagesOf(ids)).values()]),
       containers: new Set(Object.values(this.containerFiles(app))),
     };
@@ -212,7 +224,7 @@ export class World {
       await sleep(500);
       running = await this.running(app, before);
     }
-    const latest = await imageId(`dokku/${app}:latest`);
+    const latest = await imageId(`dokku/${this.app(app)}:latest`);
     const images = [...(await imagesOf(await this.runningIds(app))).values()];
     const age = (known: boolean) => (known ? 'old' : 'new');
     return {
@@ -226,9 +238,9 @@ export class World {
         Object.entries(this.containerFiles(app)).map(([name, id]) => [name, age(before.containers.has(id))]),
       ),
       gitRevIsPushed: (await this.gitRev(app)) === (await this.git('rev-parse', 'HEAD')),
-      lockFile: existsSync(this.data(`apps/${app}/.deploy.lock`)),
+      lockFile: existsSync(this.data(`apps/${this.app(app)}/.deploy.lock`)),
       leftovers: this.leftoverFiles(app)
-        .map((file) => withoutNumbers(file.slice(this.data('.').length)).replace(/^\//, ''))
+        .map((file) => leftoverName(relative(this.data('.'), file).replace(this.prefix, '')))
         .sort(),
       build: this.lastBuild(app),
     };
@@ -237,30 +249,34 @@ export class World {
   private async running(app: string, before: Standing): Promise<After['running']> {
     const images = await imagesOf(await this.runningIds(app));
     return Object.fromEntries(
-      [...images].map(([name, image]) => [withoutNumbers(name), before.images.has(image) ? 'old' : 'new']),
+      [...images].map(([name, image]) => [
+        containerName(name.replace(this.prefix, '')),
+        before.images.has(image) ? 'old' : 'new',
+      ]),
     );
   }
 
   private async runningIds(app: string): Promise<string[]> {
-    const filters = [`com.dokku.app-name=${app}`, `com.flight-launch.host=${this.name}`];
+    const filters = [`com.dokku.app-name=${this.app(app)}`, `com.flight-launch.host=${this.name}`];
     const ids = await must('docker', [
       'container',
       'ls',
       '--quiet',
+      '--no-trunc',
       ...filters.flatMap((label) => ['--filter', `label=${label}`]),
     ]);
     return ids.split('\n').filter((id) => id !== '');
   }
 
   private containerFiles(app: string): Record<string, string> {
-    const folder = join(this.instance, 'home', app);
+    const folder = join(this.instance, 'home', this.app(app));
     if (!existsSync(folder)) return {};
     const names = readdirSync(folder).filter((name) => name.startsWith('CONTAINER.'));
     return Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, name), 'utf8').trim()]));
   }
 
   private async ref(app: string): Promise<string> {
-    const folder = join(this.instance, 'home', app);
+    const folder = join(this.instance, 'home', this.app(app));
     if (!existsSync(folder)) return '';
     return (
       await run('git', ['-c', 'safe.directory=*', '--git-dir', folder, 'rev-parse', 'refs/heads/master'])
@@ -268,17 +284,17 @@ export class World {
   }
 
   private async gitRev(app: string): Promise<string> {
-    return (await this.ssh(`config:get ${app} GIT_REV`)).output.trim();
+    return (await this.ssh(`config:get @${app} GIT_REV`)).output.trim();
   }
 
   private lastBuild(app: string): After['build'] {
-    const folder = this.data(`builds/${app}`);
+    const folder = this.data(`builds/${this.app(app)}`);
     if (!existsSync(folder)) return null;
     const files = readdirSync(folder)
       .filter((name) => name.endsWith('.json'))
-      .map((name) => join(folder, name))
-      .sort((one, other) => statSync(one).mtimeMs - statSync(other).mtimeMs);
-    const last = files.at(-1);
+      .map((name) => join(folder, name));
+    // Build ids sort by time; an older record may be written later, when it is found abandoned.
+    const last = files.sort().at(-1);
     if (last === undefined) return null;
     const record = JSON.parse(readFileSync(last, 'utf8')) as NonNullable<After['build']>;
     const { kind, status, source } = record;
@@ -310,6 +326,18 @@ export class World {
   tag(image: string, as: string): Promise<string> {
     return must('docker', ['tag', image, as]);
   }
+}
+
+/**
+ * Has a process of its own hold an flock, which goes with it if this process ends.
+ * @returns releases the lock
+ */
+async function holdLock(file: string): Promise<() => void> {
+  const holder = spawn('flock', [file, 'sh', '-c', 'echo held; exec cat'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  await once(holder.stdout, 'data');
+  return () => holder.stdin.end();
 }
 
 async function makeRepository(folder: string, branch: string): Promise<void> {

@@ -3,8 +3,8 @@ import { builtinModules } from 'node:module';
 import tseslint from 'typescript-eslint';
 
 /**
- * The layers, each importing only downwards: main and wiring → commands and hooks, with what they share in operations
- * → domain; adapters → domain. Commands, hooks and operations reach adapters through `src/domain/ports.ts`.
+ * The layers, each importing only downwards: main and wiring → commands, hooks and jobs, with what they share in operations
+ * → domain; adapters → domain. All of them reach adapters through `src/domain/ports.ts`.
  */
 const layers = {
   entry: {
@@ -12,8 +12,8 @@ const layers = {
     message: 'The entry wires the layers: nothing below imports it.',
   },
   commands: {
-    regex: '\\./(.*/)?(commands|hooks)(/|$)',
-    message: 'Only the entry imports commands and hooks.',
+    regex: '\\./(.*/)?(commands|hooks|jobs)(/|$)',
+    message: 'Only the entry imports commands, hooks and jobs.',
   },
   operations: {
     regex: '\\./(.*/)?operations(/|$)',
@@ -141,7 +141,7 @@ export default defineConfig(
     rules: forbidImports(starters, layers.entry),
   },
   {
-    files: ['src/commands/**/*.ts', 'src/hooks/**/*.ts'],
+    files: ['src/{commands,hooks,jobs}/**/*.ts'],
     rules: forbidImports(starters, layers.entry, layers.adapters),
   },
   {
@@ -172,13 +172,13 @@ export default defineConfig(
   },
   {
     files: ['src/**/*.ts'],
-    ignores: ['src/main.ts', 'src/wiring.ts', 'src/{commands,hooks,operations,domain,adapters}/**'],
+    ignores: ['src/main.ts', 'src/wiring.ts', 'src/{commands,hooks,jobs,operations,domain,adapters}/**'],
     rules: {
       'no-restricted-syntax': [
         'error',
         {
           selector: 'Program',
-          message: 'A module belongs in a layer: commands, hooks, operations, domain or adapters.',
+          message: 'A module belongs in a layer: commands, hooks, jobs, operations, domain or adapters.',
         },
       ],
     },

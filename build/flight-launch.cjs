@@ -33,9 +33,9 @@ var __toESM = (mod, isNodeMode, target) => (target = mod != null ? __create(__ge
   mod
 ));
 
-// node_modules/semver/internal/constants.js
+// ../../main/node_modules/semver/internal/constants.js
 var require_constants = __commonJS({
-  "node_modules/semver/internal/constants.js"(exports2, module2) {
+  "../../main/node_modules/semver/internal/constants.js"(exports2, module2) {
     "use strict";
     var SEMVER_SPEC_VERSION = "2.0.0";
     var MAX_LENGTH = 256;
@@ -93,9 +93,9 @@ var require_constants = __commonJS({
   }
 });
 
-// node_modules/semver/internal/debug.js
+// ../../main/node_modules/semver/internal/debug.js
 var require_debug = __commonJS({
-  "node_modules/semver/internal/debug.js"(exports2, module2) {
+  "../../main/node_modules/semver/internal/debug.js"(exports2, module2) {
     "use strict";
     var debug = typeof process === "object" && process.env && process.env.NODE_DEBUG && /\bsemver\b/i.test(process.env.NODE_DEBUG) ? (...args) => console.error("SEMVER", ...args) : () => {
     };
@@ -103,9 +103,9 @@ var require_debug = __commonJS({
   }
 });
 
-// node_modules/semver/internal/re.js
+// ../../main/node_modules/semver/internal/re.js
 var require_re = __commonJS({
-  "node_modules/semver/internal/re.js"(exports2, module2) {
+  "../../main/node_modules/semver/internal/re.js"(exports2, module2) {
     "use strict";
     var {
       MAX_SAFE_COMPONENT_LENGTH,
@@ -191,9 +191,9 @@ var require_re = __commonJS({
   }
 });
 
-// node_modules/semver/internal/parse-options.js
+// ../../main/node_modules/semver/internal/parse-options.js
 var require_parse_options = __commonJS({
-  "node_modules/semver/internal/parse-options.js"(exports2, module2) {
+  "../../main/node_modules/semver/internal/parse-options.js"(exports2, module2) {
     "use strict";
     var looseOption = Object.freeze({ loose: true });
     var emptyOpts = Object.freeze({});
@@ -210,9 +210,9 @@ var require_parse_options = __commonJS({
   }
 });
 
-// node_modules/semver/internal/identifiers.js
+// ../../main/node_modules/semver/internal/identifiers.js
 var require_identifiers = __commonJS({
-  "node_modules/semver/internal/identifiers.js"(exports2, module2) {
+  "../../main/node_modules/semver/internal/identifiers.js"(exports2, module2) {
     "use strict";
     var numeric = /^[0-9]+$/;
     var compareIdentifiers = (a2, b) => {
@@ -235,9 +235,9 @@ var require_identifiers = __commonJS({
   }
 });
 
-// node_modules/semver/classes/semver.js
+// ../../main/node_modules/semver/classes/semver.js
 var require_semver = __commonJS({
-  "node_modules/semver/classes/semver.js"(exports2, module2) {
+  "../../main/node_modules/semver/classes/semver.js"(exports2, module2) {
     "use strict";
     var debug = require_debug();
     var { MAX_LENGTH, MAX_SAFE_INTEGER } = require_constants();
@@ -410,8 +410,8 @@ var require_semver = __commonJS({
       }
       // preminor will bump the version up to the next minor release, and immediately
       // down to pre-release. premajor and prepatch work the same way.
-      inc(release, identifier, identifierBase) {
-        if (release.startsWith("pre")) {
+      inc(release2, identifier, identifierBase) {
+        if (release2.startsWith("pre")) {
           if (!identifier && identifierBase === false) {
             throw new Error("invalid increment argument: identifier is empty");
           }
@@ -422,7 +422,7 @@ var require_semver = __commonJS({
             }
           }
         }
-        switch (release) {
+        switch (release2) {
           case "premajor":
             this.prerelease.length = 0;
             this.patch = 0;
@@ -514,7 +514,7 @@ var require_semver = __commonJS({
             break;
           }
           default:
-            throw new Error(`invalid increment argument: ${release}`);
+            throw new Error(`invalid increment argument: ${release2}`);
         }
         this.raw = this.format();
         if (this.build.length) {
@@ -527,9 +527,9 @@ var require_semver = __commonJS({
   }
 });
 
-// node_modules/semver/functions/parse.js
+// ../../main/node_modules/semver/functions/parse.js
 var require_parse = __commonJS({
-  "node_modules/semver/functions/parse.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/parse.js"(exports2, module2) {
     "use strict";
     var SemVer = require_semver();
     var parse4 = (version2, options, throwErrors = false) => {
@@ -549,9 +549,9 @@ var require_parse = __commonJS({
   }
 });
 
-// node_modules/semver/functions/valid.js
+// ../../main/node_modules/semver/functions/valid.js
 var require_valid = __commonJS({
-  "node_modules/semver/functions/valid.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/valid.js"(exports2, module2) {
     "use strict";
     var parse4 = require_parse();
     var valid = (version2, options) => {
@@ -562,9 +562,9 @@ var require_valid = __commonJS({
   }
 });
 
-// node_modules/semver/functions/clean.js
+// ../../main/node_modules/semver/functions/clean.js
 var require_clean = __commonJS({
-  "node_modules/semver/functions/clean.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/clean.js"(exports2, module2) {
     "use strict";
     var parse4 = require_parse();
     var clean = (version2, options) => {
@@ -575,12 +575,12 @@ var require_clean = __commonJS({
   }
 });
 
-// node_modules/semver/functions/inc.js
+// ../../main/node_modules/semver/functions/inc.js
 var require_inc = __commonJS({
-  "node_modules/semver/functions/inc.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/inc.js"(exports2, module2) {
     "use strict";
     var SemVer = require_semver();
-    var inc = (version2, release, options, identifier, identifierBase) => {
+    var inc = (version2, release2, options, identifier, identifierBase) => {
       if (typeof options === "string") {
         identifierBase = identifier;
         identifier = options;
@@ -590,7 +590,7 @@ var require_inc = __commonJS({
         return new SemVer(
           version2 instanceof SemVer ? version2.version : version2,
           options
-        ).inc(release, identifier, identifierBase).version;
+        ).inc(release2, identifier, identifierBase).version;
       } catch (er) {
         return null;
       }
@@ -599,12 +599,12 @@ var require_inc = __commonJS({
   }
 });
 
-// node_modules/semver/functions/diff.js
+// ../../main/node_modules/semver/functions/diff.js
 var require_diff = __commonJS({
-  "node_modules/semver/functions/diff.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/diff.js"(exports2, module2) {
     "use strict";
     var parse4 = require_parse();
-    var diff = (version1, version2) => {
+    var diff2 = (version1, version2) => {
       const v1 = parse4(version1, null, true);
       const v2 = parse4(version2, null, true);
       const comparison = v1.compare(v2);
@@ -639,13 +639,13 @@ var require_diff = __commonJS({
       }
       return "prerelease";
     };
-    module2.exports = diff;
+    module2.exports = diff2;
   }
 });
 
-// node_modules/semver/functions/major.js
+// ../../main/node_modules/semver/functions/major.js
 var require_major = __commonJS({
-  "node_modules/semver/functions/major.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/major.js"(exports2, module2) {
     "use strict";
     var SemVer = require_semver();
     var major = (a2, loose) => new SemVer(a2, loose).major;
@@ -653,9 +653,9 @@ var require_major = __commonJS({
   }
 });
 
-// node_modules/semver/functions/minor.js
+// ../../main/node_modules/semver/functions/minor.js
 var require_minor = __commonJS({
-  "node_modules/semver/functions/minor.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/minor.js"(exports2, module2) {
     "use strict";
     var SemVer = require_semver();
     var minor = (a2, loose) => new SemVer(a2, loose).minor;
@@ -663,9 +663,9 @@ var require_minor = __commonJS({
   }
 });
 
-// node_modules/semver/functions/patch.js
+// ../../main/node_modules/semver/functions/patch.js
 var require_patch = __commonJS({
-  "node_modules/semver/functions/patch.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/patch.js"(exports2, module2) {
     "use strict";
     var SemVer = require_semver();
     var patch = (a2, loose) => new SemVer(a2, loose).patch;
@@ -673,9 +673,9 @@ var require_patch = __commonJS({
   }
 });
 
-// node_modules/semver/functions/prerelease.js
+// ../../main/node_modules/semver/functions/prerelease.js
 var require_prerelease = __commonJS({
-  "node_modules/semver/functions/prerelease.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/prerelease.js"(exports2, module2) {
     "use strict";
     var parse4 = require_parse();
     var prerelease = (version2, options) => {
@@ -686,9 +686,9 @@ var require_prerelease = __commonJS({
   }
 });
 
-// node_modules/semver/functions/compare.js
+// ../../main/node_modules/semver/functions/compare.js
 var require_compare = __commonJS({
-  "node_modules/semver/functions/compare.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/compare.js"(exports2, module2) {
     "use strict";
     var SemVer = require_semver();
     var compare = (a2, b, loose) => new SemVer(a2, loose).compare(new SemVer(b, loose));
@@ -696,9 +696,9 @@ var require_compare = __commonJS({
   }
 });
 
-// node_modules/semver/functions/rcompare.js
+// ../../main/node_modules/semver/functions/rcompare.js
 var require_rcompare = __commonJS({
-  "node_modules/semver/functions/rcompare.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/rcompare.js"(exports2, module2) {
     "use strict";
     var compare = require_compare();
     var rcompare = (a2, b, loose) => compare(b, a2, loose);
@@ -706,9 +706,9 @@ var require_rcompare = __commonJS({
   }
 });
 
-// node_modules/semver/functions/compare-loose.js
+// ../../main/node_modules/semver/functions/compare-loose.js
 var require_compare_loose = __commonJS({
-  "node_modules/semver/functions/compare-loose.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/compare-loose.js"(exports2, module2) {
     "use strict";
     var compare = require_compare();
     var compareLoose = (a2, b) => compare(a2, b, true);
@@ -716,9 +716,9 @@ var require_compare_loose = __commonJS({
   }
 });
 
-// node_modules/semver/functions/compare-build.js
+// ../../main/node_modules/semver/functions/compare-build.js
 var require_compare_build = __commonJS({
-  "node_modules/semver/functions/compare-build.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/compare-build.js"(exports2, module2) {
     "use strict";
     var SemVer = require_semver();
     var compareBuild = (a2, b, loose) => {
@@ -730,9 +730,9 @@ var require_compare_build = __commonJS({
   }
 });
 
-// node_modules/semver/functions/sort.js
+// ../../main/node_modules/semver/functions/sort.js
 var require_sort = __commonJS({
-  "node_modules/semver/functions/sort.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/sort.js"(exports2, module2) {
     "use strict";
     var compareBuild = require_compare_build();
     var sort = (list3, loose) => list3.sort((a2, b) => compareBuild(a2, b, loose));
@@ -740,9 +740,9 @@ var require_sort = __commonJS({
   }
 });
 
-// node_modules/semver/functions/rsort.js
+// ../../main/node_modules/semver/functions/rsort.js
 var require_rsort = __commonJS({
-  "node_modules/semver/functions/rsort.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/rsort.js"(exports2, module2) {
     "use strict";
     var compareBuild = require_compare_build();
     var rsort = (list3, loose) => list3.sort((a2, b) => compareBuild(b, a2, loose));
@@ -750,9 +750,9 @@ var require_rsort = __commonJS({
   }
 });
 
-// node_modules/semver/functions/gt.js
+// ../../main/node_modules/semver/functions/gt.js
 var require_gt = __commonJS({
-  "node_modules/semver/functions/gt.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/gt.js"(exports2, module2) {
     "use strict";
     var compare = require_compare();
     var gt = (a2, b, loose) => compare(a2, b, loose) > 0;
@@ -760,9 +760,9 @@ var require_gt = __commonJS({
   }
 });
 
-// node_modules/semver/functions/lt.js
+// ../../main/node_modules/semver/functions/lt.js
 var require_lt = __commonJS({
-  "node_modules/semver/functions/lt.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/lt.js"(exports2, module2) {
     "use strict";
     var compare = require_compare();
     var lt = (a2, b, loose) => compare(a2, b, loose) < 0;
@@ -770,9 +770,9 @@ var require_lt = __commonJS({
   }
 });
 
-// node_modules/semver/functions/eq.js
+// ../../main/node_modules/semver/functions/eq.js
 var require_eq = __commonJS({
-  "node_modules/semver/functions/eq.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/eq.js"(exports2, module2) {
     "use strict";
     var compare = require_compare();
     var eq = (a2, b, loose) => compare(a2, b, loose) === 0;
@@ -780,9 +780,9 @@ var require_eq = __commonJS({
   }
 });
 
-// node_modules/semver/functions/neq.js
+// ../../main/node_modules/semver/functions/neq.js
 var require_neq = __commonJS({
-  "node_modules/semver/functions/neq.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/neq.js"(exports2, module2) {
     "use strict";
     var compare = require_compare();
     var neq = (a2, b, loose) => compare(a2, b, loose) !== 0;
@@ -790,9 +790,9 @@ var require_neq = __commonJS({
   }
 });
 
-// node_modules/semver/functions/gte.js
+// ../../main/node_modules/semver/functions/gte.js
 var require_gte = __commonJS({
-  "node_modules/semver/functions/gte.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/gte.js"(exports2, module2) {
     "use strict";
     var compare = require_compare();
     var gte = (a2, b, loose) => compare(a2, b, loose) >= 0;
@@ -800,9 +800,9 @@ var require_gte = __commonJS({
   }
 });
 
-// node_modules/semver/functions/lte.js
+// ../../main/node_modules/semver/functions/lte.js
 var require_lte = __commonJS({
-  "node_modules/semver/functions/lte.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/lte.js"(exports2, module2) {
     "use strict";
     var compare = require_compare();
     var lte = (a2, b, loose) => compare(a2, b, loose) <= 0;
@@ -810,9 +810,9 @@ var require_lte = __commonJS({
   }
 });
 
-// node_modules/semver/functions/cmp.js
+// ../../main/node_modules/semver/functions/cmp.js
 var require_cmp = __commonJS({
-  "node_modules/semver/functions/cmp.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/cmp.js"(exports2, module2) {
     "use strict";
     var eq = require_eq();
     var neq = require_neq();
@@ -860,9 +860,9 @@ var require_cmp = __commonJS({
   }
 });
 
-// node_modules/semver/functions/coerce.js
+// ../../main/node_modules/semver/functions/coerce.js
 var require_coerce = __commonJS({
-  "node_modules/semver/functions/coerce.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/coerce.js"(exports2, module2) {
     "use strict";
     var SemVer = require_semver();
     var parse4 = require_parse();
@@ -906,9 +906,9 @@ var require_coerce = __commonJS({
   }
 });
 
-// node_modules/semver/functions/truncate.js
+// ../../main/node_modules/semver/functions/truncate.js
 var require_truncate = __commonJS({
-  "node_modules/semver/functions/truncate.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/truncate.js"(exports2, module2) {
     "use strict";
     var parse4 = require_parse();
     var constants6 = require_constants();
@@ -947,9 +947,9 @@ var require_truncate = __commonJS({
   }
 });
 
-// node_modules/semver/internal/lrucache.js
+// ../../main/node_modules/semver/internal/lrucache.js
 var require_lrucache = __commonJS({
-  "node_modules/semver/internal/lrucache.js"(exports2, module2) {
+  "../../main/node_modules/semver/internal/lrucache.js"(exports2, module2) {
     "use strict";
     var LRUCache = class {
       constructor() {
@@ -985,9 +985,9 @@ var require_lrucache = __commonJS({
   }
 });
 
-// node_modules/semver/internal/trim-comparator-whitespace.js
+// ../../main/node_modules/semver/internal/trim-comparator-whitespace.js
 var require_trim_comparator_whitespace = __commonJS({
-  "node_modules/semver/internal/trim-comparator-whitespace.js"(exports2, module2) {
+  "../../main/node_modules/semver/internal/trim-comparator-whitespace.js"(exports2, module2) {
     "use strict";
     var {
       MAX_LENGTH,
@@ -1014,15 +1014,15 @@ var require_trim_comparator_whitespace = __commonJS({
       if (start >= digitRuns.previousStart && start < digitRuns.previousEnd) {
         return Math.min(start + limit, digitRuns.previousEnd);
       }
-      let end = start + 1;
-      while (isDigit(range[end])) {
-        end++;
+      let end2 = start + 1;
+      while (isDigit(range[end2])) {
+        end2++;
       }
       digitRuns.previousStart = digitRuns.start;
       digitRuns.previousEnd = digitRuns.end;
       digitRuns.start = start;
-      digitRuns.end = end;
-      return Math.min(start + limit, end);
+      digitRuns.end = end2;
+      return Math.min(start + limit, end2);
     };
     var findVersionNumberEndIndex = (range, start, loose, digitRuns) => {
       if (!loose && range[start] === "0") {
@@ -1033,12 +1033,12 @@ var require_trim_comparator_whitespace = __commonJS({
     var findPrereleaseIdentifierEndIndex = (range, start, loose, digitRuns) => {
       const digitsEnd = findDigitsEndIndex(range, start, MAX_LENGTH, digitRuns);
       if (isLetter(range[digitsEnd]) || range[digitsEnd] === "-") {
-        let end = digitsEnd + 1;
-        const limit = end + MAX_SAFE_BUILD_LENGTH;
-        while (end < limit && isIdentifierCharacter(range[end])) {
-          end++;
+        let end2 = digitsEnd + 1;
+        const limit = end2 + MAX_SAFE_BUILD_LENGTH;
+        while (end2 < limit && isIdentifierCharacter(range[end2])) {
+          end2++;
         }
-        return end;
+        return end2;
       }
       return findVersionNumberEndIndex(range, start, loose, digitRuns);
     };
@@ -1048,62 +1048,62 @@ var require_trim_comparator_whitespace = __commonJS({
         return start;
       }
       const identifierStart = start + (hyphen ? 1 : 0);
-      let end = findPrereleaseIdentifierEndIndex(range, identifierStart, loose, digitRuns);
-      if (end === identifierStart) {
+      let end2 = findPrereleaseIdentifierEndIndex(range, identifierStart, loose, digitRuns);
+      if (end2 === identifierStart) {
         if (!loose || !hyphen) {
           return start;
         }
-        end = findPrereleaseIdentifierEndIndex(range, start, loose, digitRuns);
+        end2 = findPrereleaseIdentifierEndIndex(range, start, loose, digitRuns);
       }
-      while (range[end] === ".") {
-        const next = findPrereleaseIdentifierEndIndex(range, end + 1, loose, digitRuns);
-        if (next === end + 1) {
+      while (range[end2] === ".") {
+        const next = findPrereleaseIdentifierEndIndex(range, end2 + 1, loose, digitRuns);
+        if (next === end2 + 1) {
           break;
         }
-        end = next;
+        end2 = next;
       }
-      return end;
+      return end2;
     };
     var findBuildIdentifierEndIndex = (range, start) => {
-      let end = start;
-      while (end - start < MAX_SAFE_BUILD_LENGTH && isIdentifierCharacter(range[end])) {
-        end++;
+      let end2 = start;
+      while (end2 - start < MAX_SAFE_BUILD_LENGTH && isIdentifierCharacter(range[end2])) {
+        end2++;
       }
-      return end;
+      return end2;
     };
     var findBuildEndIndex = (range, start) => {
       if (range[start] !== "+") {
         return start;
       }
-      let end = findBuildIdentifierEndIndex(range, start + 1);
-      if (end === start + 1) {
+      let end2 = findBuildIdentifierEndIndex(range, start + 1);
+      if (end2 === start + 1) {
         return start;
       }
-      while (range[end] === ".") {
-        const next = findBuildIdentifierEndIndex(range, end + 1);
-        if (next === end + 1) {
+      while (range[end2] === ".") {
+        const next = findBuildIdentifierEndIndex(range, end2 + 1);
+        if (next === end2 + 1) {
           break;
         }
-        end = next;
+        end2 = next;
       }
-      return end;
+      return end2;
     };
     var findLooseFullVersionEndIndex = (range, start, digitRuns) => {
-      let end = start;
+      let end2 = start;
       for (let component = 0; component < 3; component++) {
-        const next = findVersionNumberEndIndex(range, end, true, digitRuns);
-        if (next === end) {
+        const next = findVersionNumberEndIndex(range, end2, true, digitRuns);
+        if (next === end2) {
           return start;
         }
-        end = next;
+        end2 = next;
         if (component < 2) {
-          if (range[end] !== ".") {
+          if (range[end2] !== ".") {
             return start;
           }
-          end++;
+          end2++;
         }
       }
-      const prereleaseEnd = findPrereleaseEndIndex(range, end, true, digitRuns);
+      const prereleaseEnd = findPrereleaseEndIndex(range, end2, true, digitRuns);
       return findBuildEndIndex(range, prereleaseEnd);
     };
     var findPartialVersionComponentEndIndex = (range, start, digitRuns) => {
@@ -1113,18 +1113,18 @@ var require_trim_comparator_whitespace = __commonJS({
       return isVersionStart(range[start]) ? start + 1 : start;
     };
     var findPartialVersionEndIndex = (range, start, digitRuns) => {
-      let end = findPartialVersionComponentEndIndex(range, start, digitRuns);
+      let end2 = findPartialVersionComponentEndIndex(range, start, digitRuns);
       for (let component = 0; component < 2; component++) {
-        if (range[end] !== ".") {
-          return end;
+        if (range[end2] !== ".") {
+          return end2;
         }
-        const next = findPartialVersionComponentEndIndex(range, end + 1, digitRuns);
-        if (next === end + 1) {
-          return end;
+        const next = findPartialVersionComponentEndIndex(range, end2 + 1, digitRuns);
+        if (next === end2 + 1) {
+          return end2;
         }
-        end = next;
+        end2 = next;
       }
-      const prereleaseEnd = findPrereleaseEndIndex(range, end, false, digitRuns);
+      const prereleaseEnd = findPrereleaseEndIndex(range, end2, false, digitRuns);
       return findBuildEndIndex(range, prereleaseEnd);
     };
     var findVersionEndIndex = (range, start, digitRuns) => {
@@ -1176,9 +1176,9 @@ var require_trim_comparator_whitespace = __commonJS({
   }
 });
 
-// node_modules/semver/classes/range.js
+// ../../main/node_modules/semver/classes/range.js
 var require_range = __commonJS({
-  "node_modules/semver/classes/range.js"(exports2, module2) {
+  "../../main/node_modules/semver/classes/range.js"(exports2, module2) {
     "use strict";
     var SPACE_CHARACTERS = /\s+/g;
     var Range = class _Range {
@@ -1561,9 +1561,9 @@ var require_range = __commonJS({
   }
 });
 
-// node_modules/semver/classes/comparator.js
+// ../../main/node_modules/semver/classes/comparator.js
 var require_comparator = __commonJS({
-  "node_modules/semver/classes/comparator.js"(exports2, module2) {
+  "../../main/node_modules/semver/classes/comparator.js"(exports2, module2) {
     "use strict";
     var ANY = /* @__PURE__ */ Symbol("SemVer ANY");
     var Comparator = class _Comparator {
@@ -1674,9 +1674,9 @@ var require_comparator = __commonJS({
   }
 });
 
-// node_modules/semver/functions/satisfies.js
+// ../../main/node_modules/semver/functions/satisfies.js
 var require_satisfies = __commonJS({
-  "node_modules/semver/functions/satisfies.js"(exports2, module2) {
+  "../../main/node_modules/semver/functions/satisfies.js"(exports2, module2) {
     "use strict";
     var Range = require_range();
     var satisfies = (version2, range, options) => {
@@ -1691,9 +1691,9 @@ var require_satisfies = __commonJS({
   }
 });
 
-// node_modules/semver/ranges/to-comparators.js
+// ../../main/node_modules/semver/ranges/to-comparators.js
 var require_to_comparators = __commonJS({
-  "node_modules/semver/ranges/to-comparators.js"(exports2, module2) {
+  "../../main/node_modules/semver/ranges/to-comparators.js"(exports2, module2) {
     "use strict";
     var Range = require_range();
     var toComparators = (range, options) => new Range(range, options).set.map((comp) => comp.map((c3) => c3.value).join(" ").trim().split(" "));
@@ -1701,9 +1701,9 @@ var require_to_comparators = __commonJS({
   }
 });
 
-// node_modules/semver/ranges/max-satisfying.js
+// ../../main/node_modules/semver/ranges/max-satisfying.js
 var require_max_satisfying = __commonJS({
-  "node_modules/semver/ranges/max-satisfying.js"(exports2, module2) {
+  "../../main/node_modules/semver/ranges/max-satisfying.js"(exports2, module2) {
     "use strict";
     var SemVer = require_semver();
     var Range = require_range();
@@ -1730,9 +1730,9 @@ var require_max_satisfying = __commonJS({
   }
 });
 
-// node_modules/semver/ranges/min-satisfying.js
+// ../../main/node_modules/semver/ranges/min-satisfying.js
 var require_min_satisfying = __commonJS({
-  "node_modules/semver/ranges/min-satisfying.js"(exports2, module2) {
+  "../../main/node_modules/semver/ranges/min-satisfying.js"(exports2, module2) {
     "use strict";
     var SemVer = require_semver();
     var Range = require_range();
@@ -1759,9 +1759,9 @@ var require_min_satisfying = __commonJS({
   }
 });
 
-// node_modules/semver/ranges/min-version.js
+// ../../main/node_modules/semver/ranges/min-version.js
 var require_min_version = __commonJS({
-  "node_modules/semver/ranges/min-version.js"(exports2, module2) {
+  "../../main/node_modules/semver/ranges/min-version.js"(exports2, module2) {
     "use strict";
     var SemVer = require_semver();
     var Range = require_range();
@@ -1818,9 +1818,9 @@ var require_min_version = __commonJS({
   }
 });
 
-// node_modules/semver/ranges/valid.js
+// ../../main/node_modules/semver/ranges/valid.js
 var require_valid2 = __commonJS({
-  "node_modules/semver/ranges/valid.js"(exports2, module2) {
+  "../../main/node_modules/semver/ranges/valid.js"(exports2, module2) {
     "use strict";
     var Range = require_range();
     var validRange = (range, options) => {
@@ -1834,9 +1834,9 @@ var require_valid2 = __commonJS({
   }
 });
 
-// node_modules/semver/ranges/outside.js
+// ../../main/node_modules/semver/ranges/outside.js
 var require_outside = __commonJS({
-  "node_modules/semver/ranges/outside.js"(exports2, module2) {
+  "../../main/node_modules/semver/ranges/outside.js"(exports2, module2) {
     "use strict";
     var SemVer = require_semver();
     var Comparator = require_comparator();
@@ -1903,9 +1903,9 @@ var require_outside = __commonJS({
   }
 });
 
-// node_modules/semver/ranges/gtr.js
+// ../../main/node_modules/semver/ranges/gtr.js
 var require_gtr = __commonJS({
-  "node_modules/semver/ranges/gtr.js"(exports2, module2) {
+  "../../main/node_modules/semver/ranges/gtr.js"(exports2, module2) {
     "use strict";
     var outside = require_outside();
     var gtr = (version2, range, options) => outside(version2, range, ">", options);
@@ -1913,9 +1913,9 @@ var require_gtr = __commonJS({
   }
 });
 
-// node_modules/semver/ranges/ltr.js
+// ../../main/node_modules/semver/ranges/ltr.js
 var require_ltr = __commonJS({
-  "node_modules/semver/ranges/ltr.js"(exports2, module2) {
+  "../../main/node_modules/semver/ranges/ltr.js"(exports2, module2) {
     "use strict";
     var outside = require_outside();
     var ltr = (version2, range, options) => outside(version2, range, "<", options);
@@ -1923,9 +1923,9 @@ var require_ltr = __commonJS({
   }
 });
 
-// node_modules/semver/ranges/intersects.js
+// ../../main/node_modules/semver/ranges/intersects.js
 var require_intersects = __commonJS({
-  "node_modules/semver/ranges/intersects.js"(exports2, module2) {
+  "../../main/node_modules/semver/ranges/intersects.js"(exports2, module2) {
     "use strict";
     var Range = require_range();
     var intersects = (r1, r2, options) => {
@@ -1937,9 +1937,9 @@ var require_intersects = __commonJS({
   }
 });
 
-// node_modules/semver/ranges/simplify.js
+// ../../main/node_modules/semver/ranges/simplify.js
 var require_simplify = __commonJS({
-  "node_modules/semver/ranges/simplify.js"(exports2, module2) {
+  "../../main/node_modules/semver/ranges/simplify.js"(exports2, module2) {
     "use strict";
     var satisfies = require_satisfies();
     var compare = require_compare();
@@ -1987,9 +1987,9 @@ var require_simplify = __commonJS({
   }
 });
 
-// node_modules/semver/ranges/subset.js
+// ../../main/node_modules/semver/ranges/subset.js
 var require_subset = __commonJS({
-  "node_modules/semver/ranges/subset.js"(exports2, module2) {
+  "../../main/node_modules/semver/ranges/subset.js"(exports2, module2) {
     "use strict";
     var Range = require_range();
     var Comparator = require_comparator();
@@ -2149,9 +2149,9 @@ var require_subset = __commonJS({
   }
 });
 
-// node_modules/semver/index.js
+// ../../main/node_modules/semver/index.js
 var require_semver2 = __commonJS({
-  "node_modules/semver/index.js"(exports2, module2) {
+  "../../main/node_modules/semver/index.js"(exports2, module2) {
     "use strict";
     var internalRe = require_re();
     var constants6 = require_constants();
@@ -2161,7 +2161,7 @@ var require_semver2 = __commonJS({
     var valid = require_valid();
     var clean = require_clean();
     var inc = require_inc();
-    var diff = require_diff();
+    var diff2 = require_diff();
     var major = require_major();
     var minor = require_minor();
     var patch = require_patch();
@@ -2200,7 +2200,7 @@ var require_semver2 = __commonJS({
       valid,
       clean,
       inc,
-      diff,
+      diff: diff2,
       major,
       minor,
       patch,
@@ -2246,16 +2246,16 @@ var require_semver2 = __commonJS({
   }
 });
 
-// node_modules/events-universal/default.js
+// ../../main/node_modules/events-universal/default.js
 var require_default = __commonJS({
-  "node_modules/events-universal/default.js"(exports2, module2) {
+  "../../main/node_modules/events-universal/default.js"(exports2, module2) {
     module2.exports = require("events");
   }
 });
 
-// node_modules/fast-fifo/fixed-size.js
+// ../../main/node_modules/fast-fifo/fixed-size.js
 var require_fixed_size = __commonJS({
-  "node_modules/fast-fifo/fixed-size.js"(exports2, module2) {
+  "../../main/node_modules/fast-fifo/fixed-size.js"(exports2, module2) {
     module2.exports = class FixedFIFO {
       constructor(hwm) {
         if (!(hwm > 0) || (hwm - 1 & hwm) !== 0) throw new Error("Max size for a FixedFIFO should be a power of two");
@@ -2293,9 +2293,9 @@ var require_fixed_size = __commonJS({
   }
 });
 
-// node_modules/fast-fifo/index.js
+// ../../main/node_modules/fast-fifo/index.js
 var require_fast_fifo = __commonJS({
-  "node_modules/fast-fifo/index.js"(exports2, module2) {
+  "../../main/node_modules/fast-fifo/index.js"(exports2, module2) {
     var FixedFIFO = require_fixed_size();
     module2.exports = class FastFIFO {
       constructor(hwm) {
@@ -2340,9 +2340,9 @@ var require_fast_fifo = __commonJS({
   }
 });
 
-// node_modules/b4a/index.js
+// ../../main/node_modules/b4a/index.js
 var require_b4a = __commonJS({
-  "node_modules/b4a/index.js"(exports2, module2) {
+  "../../main/node_modules/b4a/index.js"(exports2, module2) {
     function isBuffer(value) {
       return Buffer.isBuffer(value) || value instanceof Uint8Array;
     }
@@ -2367,14 +2367,14 @@ var require_b4a = __commonJS({
     function concat(buffers, totalLength) {
       return Buffer.concat(buffers, totalLength);
     }
-    function copy(source, target, targetStart, start, end) {
-      return toBuffer(source).copy(target, targetStart, start, end);
+    function copy(source, target, targetStart, start, end2) {
+      return toBuffer(source).copy(target, targetStart, start, end2);
     }
     function equals(a2, b) {
       return toBuffer(a2).equals(b);
     }
-    function fill(buffer, value, offset, end, encoding) {
-      return toBuffer(buffer).fill(value, offset, end, encoding);
+    function fill(buffer, value, offset, end2, encoding) {
+      return toBuffer(buffer).fill(value, offset, end2, encoding);
     }
     function from(value, encodingOrOffset, length) {
       return Buffer.from(value, encodingOrOffset, length);
@@ -2401,11 +2401,11 @@ var require_b4a = __commonJS({
       if (Buffer.isBuffer(buffer)) return buffer;
       return Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength);
     }
-    function toString2(buffer, encoding, start, end) {
-      return toBuffer(buffer).toString(encoding, start, end);
+    function toString2(buffer, encoding, start, end2) {
+      return toBuffer(buffer).toString(encoding, start, end2);
     }
-    function toHex(buffer, start, end) {
-      return toBuffer(buffer).toString("hex", start, end);
+    function toHex(buffer, start, end2) {
+      return toBuffer(buffer).toString("hex", start, end2);
     }
     function write(buffer, string4, offset, length, encoding) {
       return toBuffer(buffer).write(string4, offset, length, encoding);
@@ -2501,9 +2501,9 @@ var require_b4a = __commonJS({
   }
 });
 
-// node_modules/text-decoder/lib/pass-through-decoder.js
+// ../../main/node_modules/text-decoder/lib/pass-through-decoder.js
 var require_pass_through_decoder = __commonJS({
-  "node_modules/text-decoder/lib/pass-through-decoder.js"(exports2, module2) {
+  "../../main/node_modules/text-decoder/lib/pass-through-decoder.js"(exports2, module2) {
     var b4a = require_b4a();
     module2.exports = class PassThroughDecoder {
       constructor(encoding) {
@@ -2522,9 +2522,9 @@ var require_pass_through_decoder = __commonJS({
   }
 });
 
-// node_modules/text-decoder/lib/utf8-decoder.js
+// ../../main/node_modules/text-decoder/lib/utf8-decoder.js
 var require_utf8_decoder = __commonJS({
-  "node_modules/text-decoder/lib/utf8-decoder.js"(exports2, module2) {
+  "../../main/node_modules/text-decoder/lib/utf8-decoder.js"(exports2, module2) {
     var b4a = require_b4a();
     module2.exports = class UTF8Decoder {
       constructor() {
@@ -2563,9 +2563,9 @@ var require_utf8_decoder = __commonJS({
           if (this.bytesNeeded > 0) return result;
         }
         const trailing = trailingIncomplete(data, start);
-        const end = data.byteLength - trailing;
-        if (end > start) result += b4a.toString(data, "utf8", start, end);
-        for (let i2 = end; i2 < data.byteLength; i2++) {
+        const end2 = data.byteLength - trailing;
+        if (end2 > start) result += b4a.toString(data, "utf8", start, end2);
+        for (let i2 = end2; i2 < data.byteLength; i2++) {
           const byte = data[i2];
           if (this.bytesNeeded === 0) {
             if (byte <= 127) {
@@ -2669,9 +2669,9 @@ var require_utf8_decoder = __commonJS({
   }
 });
 
-// node_modules/text-decoder/index.js
+// ../../main/node_modules/text-decoder/index.js
 var require_text_decoder = __commonJS({
-  "node_modules/text-decoder/index.js"(exports2, module2) {
+  "../../main/node_modules/text-decoder/index.js"(exports2, module2) {
     var PassThroughDecoder = require_pass_through_decoder();
     var UTF8Decoder = require_utf8_decoder();
     module2.exports = class TextDecoder {
@@ -2731,9 +2731,9 @@ var require_text_decoder = __commonJS({
   }
 });
 
-// node_modules/streamx/lib/errors.js
+// ../../main/node_modules/streamx/lib/errors.js
 var require_errors = __commonJS({
-  "node_modules/streamx/lib/errors.js"(exports2, module2) {
+  "../../main/node_modules/streamx/lib/errors.js"(exports2, module2) {
     module2.exports = class StreamError extends Error {
       constructor(msg, code, fn = StreamError) {
         super(msg);
@@ -2773,9 +2773,9 @@ var require_errors = __commonJS({
   }
 });
 
-// node_modules/streamx/index.js
+// ../../main/node_modules/streamx/index.js
 var require_streamx = __commonJS({
-  "node_modules/streamx/index.js"(exports2, module2) {
+  "../../main/node_modules/streamx/index.js"(exports2, module2) {
     var { EventEmitter: EventEmitter2 } = require_default();
     var FIFO = require_fast_fifo();
     var TextDecoder2 = require_text_decoder();
@@ -3804,9 +3804,9 @@ var require_streamx = __commonJS({
   }
 });
 
-// node_modules/tar-stream/headers.js
+// ../../main/node_modules/tar-stream/headers.js
 var require_headers = __commonJS({
-  "node_modules/tar-stream/headers.js"(exports2) {
+  "../../main/node_modules/tar-stream/headers.js"(exports2) {
     var b4a = require_b4a();
     var ZEROS = "0000000000000000000";
     var SEVENS = "7777777777777777777";
@@ -3991,11 +3991,11 @@ var require_headers = __commonJS({
       }
       return 0;
     }
-    function indexOf(block, num, offset, end) {
-      for (; offset < end; offset++) {
+    function indexOf(block, num, offset, end2) {
+      for (; offset < end2; offset++) {
         if (block[offset] === num) return offset;
       }
-      return end;
+      return end2;
     }
     function cksum(block) {
       let sum = 8 * 32;
@@ -4048,10 +4048,10 @@ var require_headers = __commonJS({
         return parse256(val);
       } else {
         while (offset < val.length && val[offset] === 32) offset++;
-        const end = clamp(indexOf(val, 32, offset, val.length), val.length, val.length);
-        while (offset < end && val[offset] === 0) offset++;
-        if (end === offset) return 0;
-        return parseInt(b4a.toString(val.subarray(offset, end)), 8);
+        const end2 = clamp(indexOf(val, 32, offset, val.length), val.length, val.length);
+        while (offset < end2 && val[offset] === 0) offset++;
+        if (end2 === offset) return 0;
+        return parseInt(b4a.toString(val.subarray(offset, end2)), 8);
       }
     }
     function decodeStr(val, offset, length, encoding) {
@@ -4066,9 +4066,9 @@ var require_headers = __commonJS({
   }
 });
 
-// node_modules/tar-stream/extract.js
+// ../../main/node_modules/tar-stream/extract.js
 var require_extract = __commonJS({
-  "node_modules/tar-stream/extract.js"(exports2, module2) {
+  "../../main/node_modules/tar-stream/extract.js"(exports2, module2) {
     var { Writable: Writable4, Readable: Readable5, getStreamError } = require_streamx();
     var FIFO = require_fast_fifo();
     var b4a = require_b4a();
@@ -4410,9 +4410,9 @@ var require_extract = __commonJS({
   }
 });
 
-// node_modules/tar-stream/constants.js
+// ../../main/node_modules/tar-stream/constants.js
 var require_constants2 = __commonJS({
-  "node_modules/tar-stream/constants.js"(exports2, module2) {
+  "../../main/node_modules/tar-stream/constants.js"(exports2, module2) {
     var constants6 = {
       // just for envs without fs
       S_IFMT: 61440,
@@ -4430,9 +4430,9 @@ var require_constants2 = __commonJS({
   }
 });
 
-// node_modules/tar-stream/pack.js
+// ../../main/node_modules/tar-stream/pack.js
 var require_pack = __commonJS({
-  "node_modules/tar-stream/pack.js"(exports2, module2) {
+  "../../main/node_modules/tar-stream/pack.js"(exports2, module2) {
     var { Readable: Readable5, Writable: Writable4, getStreamError } = require_streamx();
     var b4a = require_b4a();
     var constants6 = require_constants2();
@@ -4664,17 +4664,17 @@ var require_pack = __commonJS({
   }
 });
 
-// node_modules/tar-stream/index.js
+// ../../main/node_modules/tar-stream/index.js
 var require_tar_stream = __commonJS({
-  "node_modules/tar-stream/index.js"(exports2) {
+  "../../main/node_modules/tar-stream/index.js"(exports2) {
     exports2.extract = require_extract();
     exports2.pack = require_pack();
   }
 });
 
-// node_modules/isexe/windows.js
+// ../../main/node_modules/isexe/windows.js
 var require_windows = __commonJS({
-  "node_modules/isexe/windows.js"(exports2, module2) {
+  "../../main/node_modules/isexe/windows.js"(exports2, module2) {
     module2.exports = isexe;
     isexe.sync = sync;
     var fs = require("fs");
@@ -4695,15 +4695,15 @@ var require_windows = __commonJS({
       }
       return false;
     }
-    function checkStat(stat2, path6, options) {
-      if (!stat2.isSymbolicLink() && !stat2.isFile()) {
+    function checkStat(stat3, path6, options) {
+      if (!stat3.isSymbolicLink() && !stat3.isFile()) {
         return false;
       }
       return checkPathExt(path6, options);
     }
     function isexe(path6, options, cb) {
-      fs.stat(path6, function(er, stat2) {
-        cb(er, er ? false : checkStat(stat2, path6, options));
+      fs.stat(path6, function(er, stat3) {
+        cb(er, er ? false : checkStat(stat3, path6, options));
       });
     }
     function sync(path6, options) {
@@ -4712,27 +4712,27 @@ var require_windows = __commonJS({
   }
 });
 
-// node_modules/isexe/mode.js
+// ../../main/node_modules/isexe/mode.js
 var require_mode = __commonJS({
-  "node_modules/isexe/mode.js"(exports2, module2) {
+  "../../main/node_modules/isexe/mode.js"(exports2, module2) {
     module2.exports = isexe;
     isexe.sync = sync;
     var fs = require("fs");
     function isexe(path6, options, cb) {
-      fs.stat(path6, function(er, stat2) {
-        cb(er, er ? false : checkStat(stat2, options));
+      fs.stat(path6, function(er, stat3) {
+        cb(er, er ? false : checkStat(stat3, options));
       });
     }
     function sync(path6, options) {
       return checkStat(fs.statSync(path6), options);
     }
-    function checkStat(stat2, options) {
-      return stat2.isFile() && checkMode(stat2, options);
+    function checkStat(stat3, options) {
+      return stat3.isFile() && checkMode(stat3, options);
     }
-    function checkMode(stat2, options) {
-      var mod = stat2.mode;
-      var uid = stat2.uid;
-      var gid = stat2.gid;
+    function checkMode(stat3, options) {
+      var mod = stat3.mode;
+      var uid = stat3.uid;
+      var gid = stat3.gid;
       var myUid = options.uid !== void 0 ? options.uid : process.getuid && process.getuid();
       var myGid = options.gid !== void 0 ? options.gid : process.getgid && process.getgid();
       var u2 = parseInt("100", 8);
@@ -4745,9 +4745,9 @@ var require_mode = __commonJS({
   }
 });
 
-// node_modules/isexe/index.js
+// ../../main/node_modules/isexe/index.js
 var require_isexe = __commonJS({
-  "node_modules/isexe/index.js"(exports2, module2) {
+  "../../main/node_modules/isexe/index.js"(exports2, module2) {
     var fs = require("fs");
     var core;
     if (process.platform === "win32" || global.TESTING_WINDOWS) {
@@ -4800,9 +4800,9 @@ var require_isexe = __commonJS({
   }
 });
 
-// node_modules/which/which.js
+// ../../main/node_modules/which/which.js
 var require_which = __commonJS({
-  "node_modules/which/which.js"(exports2, module2) {
+  "../../main/node_modules/which/which.js"(exports2, module2) {
     var isWindows = process.platform === "win32" || process.env.OSTYPE === "cygwin" || process.env.OSTYPE === "msys";
     var path6 = require("path");
     var COLON = isWindows ? ";" : ":";
@@ -4896,9 +4896,9 @@ var require_which = __commonJS({
   }
 });
 
-// node_modules/path-key/index.js
+// ../../main/node_modules/path-key/index.js
 var require_path_key = __commonJS({
-  "node_modules/path-key/index.js"(exports2, module2) {
+  "../../main/node_modules/path-key/index.js"(exports2, module2) {
     "use strict";
     var pathKey2 = (options = {}) => {
       const environment = options.env || process.env;
@@ -4913,9 +4913,9 @@ var require_path_key = __commonJS({
   }
 });
 
-// node_modules/cross-spawn/lib/util/resolveCommand.js
+// ../../main/node_modules/cross-spawn/lib/util/resolveCommand.js
 var require_resolveCommand = __commonJS({
-  "node_modules/cross-spawn/lib/util/resolveCommand.js"(exports2, module2) {
+  "../../main/node_modules/cross-spawn/lib/util/resolveCommand.js"(exports2, module2) {
     "use strict";
     var path6 = require("path");
     var which = require_which();
@@ -4955,9 +4955,9 @@ var require_resolveCommand = __commonJS({
   }
 });
 
-// node_modules/cross-spawn/lib/util/escape.js
+// ../../main/node_modules/cross-spawn/lib/util/escape.js
 var require_escape = __commonJS({
-  "node_modules/cross-spawn/lib/util/escape.js"(exports2, module2) {
+  "../../main/node_modules/cross-spawn/lib/util/escape.js"(exports2, module2) {
     "use strict";
     var metaCharsRegExp = /([()\][%!^"`<>&|;, *?])/g;
     function escapeCommand(arg) {
@@ -4980,17 +4980,17 @@ var require_escape = __commonJS({
   }
 });
 
-// node_modules/shebang-regex/index.js
+// ../../main/node_modules/shebang-regex/index.js
 var require_shebang_regex = __commonJS({
-  "node_modules/shebang-regex/index.js"(exports2, module2) {
+  "../../main/node_modules/shebang-regex/index.js"(exports2, module2) {
     "use strict";
     module2.exports = /^#!(.*)/;
   }
 });
 
-// node_modules/shebang-command/index.js
+// ../../main/node_modules/shebang-command/index.js
 var require_shebang_command = __commonJS({
-  "node_modules/shebang-command/index.js"(exports2, module2) {
+  "../../main/node_modules/shebang-command/index.js"(exports2, module2) {
     "use strict";
     var shebangRegex = require_shebang_regex();
     module2.exports = (string4 = "") => {
@@ -5008,9 +5008,9 @@ var require_shebang_command = __commonJS({
   }
 });
 
-// node_modules/cross-spawn/lib/util/readShebang.js
+// ../../main/node_modules/cross-spawn/lib/util/readShebang.js
 var require_readShebang = __commonJS({
-  "node_modules/cross-spawn/lib/util/readShebang.js"(exports2, module2) {
+  "../../main/node_modules/cross-spawn/lib/util/readShebang.js"(exports2, module2) {
     "use strict";
     var fs = require("fs");
     var shebangCommand = require_shebang_command();
@@ -5030,9 +5030,9 @@ var require_readShebang = __commonJS({
   }
 });
 
-// node_modules/cross-spawn/lib/parse.js
+// ../../main/node_modules/cross-spawn/lib/parse.js
 var require_parse2 = __commonJS({
-  "node_modules/cross-spawn/lib/parse.js"(exports2, module2) {
+  "../../main/node_modules/cross-spawn/lib/parse.js"(exports2, module2) {
     "use strict";
     var path6 = require("path");
     var resolveCommand = require_resolveCommand();
@@ -5092,9 +5092,9 @@ var require_parse2 = __commonJS({
   }
 });
 
-// node_modules/cross-spawn/lib/enoent.js
+// ../../main/node_modules/cross-spawn/lib/enoent.js
 var require_enoent = __commonJS({
-  "node_modules/cross-spawn/lib/enoent.js"(exports2, module2) {
+  "../../main/node_modules/cross-spawn/lib/enoent.js"(exports2, module2) {
     "use strict";
     var isWin = process.platform === "win32";
     function notFoundError(original, syscall) {
@@ -5142,9 +5142,9 @@ var require_enoent = __commonJS({
   }
 });
 
-// node_modules/cross-spawn/index.js
+// ../../main/node_modules/cross-spawn/index.js
 var require_cross_spawn = __commonJS({
-  "node_modules/cross-spawn/index.js"(exports2, module2) {
+  "../../main/node_modules/cross-spawn/index.js"(exports2, module2) {
     "use strict";
     var cp = require("child_process");
     var parse4 = require_parse2();
@@ -5169,9 +5169,9 @@ var require_cross_spawn = __commonJS({
   }
 });
 
-// node_modules/pino-std-serializers/lib/err-helpers.js
+// ../../main/node_modules/pino-std-serializers/lib/err-helpers.js
 var require_err_helpers = __commonJS({
-  "node_modules/pino-std-serializers/lib/err-helpers.js"(exports2, module2) {
+  "../../main/node_modules/pino-std-serializers/lib/err-helpers.js"(exports2, module2) {
     "use strict";
     var isErrorLike = (err) => {
       return err && typeof err.message === "string";
@@ -5226,9 +5226,9 @@ var require_err_helpers = __commonJS({
   }
 });
 
-// node_modules/pino-std-serializers/lib/err-proto.js
+// ../../main/node_modules/pino-std-serializers/lib/err-proto.js
 var require_err_proto = __commonJS({
-  "node_modules/pino-std-serializers/lib/err-proto.js"(exports2, module2) {
+  "../../main/node_modules/pino-std-serializers/lib/err-proto.js"(exports2, module2) {
     "use strict";
     var seen = /* @__PURE__ */ Symbol("circular-ref-tag");
     var rawSymbol = /* @__PURE__ */ Symbol("pino-raw-err-ref");
@@ -5277,9 +5277,9 @@ var require_err_proto = __commonJS({
   }
 });
 
-// node_modules/pino-std-serializers/lib/err.js
+// ../../main/node_modules/pino-std-serializers/lib/err.js
 var require_err = __commonJS({
-  "node_modules/pino-std-serializers/lib/err.js"(exports2, module2) {
+  "../../main/node_modules/pino-std-serializers/lib/err.js"(exports2, module2) {
     "use strict";
     module2.exports = errSerializer;
     var { messageWithCauses, stackWithCauses, isErrorLike } = require_err_helpers();
@@ -5317,9 +5317,9 @@ var require_err = __commonJS({
   }
 });
 
-// node_modules/pino-std-serializers/lib/err-with-cause.js
+// ../../main/node_modules/pino-std-serializers/lib/err-with-cause.js
 var require_err_with_cause = __commonJS({
-  "node_modules/pino-std-serializers/lib/err-with-cause.js"(exports2, module2) {
+  "../../main/node_modules/pino-std-serializers/lib/err-with-cause.js"(exports2, module2) {
     "use strict";
     module2.exports = errWithCauseSerializer;
     var { isErrorLike } = require_err_helpers();
@@ -5360,9 +5360,9 @@ var require_err_with_cause = __commonJS({
   }
 });
 
-// node_modules/pino-std-serializers/lib/req.js
+// ../../main/node_modules/pino-std-serializers/lib/req.js
 var require_req = __commonJS({
-  "node_modules/pino-std-serializers/lib/req.js"(exports2, module2) {
+  "../../main/node_modules/pino-std-serializers/lib/req.js"(exports2, module2) {
     "use strict";
     module2.exports = {
       mapHttpRequest,
@@ -5455,9 +5455,9 @@ var require_req = __commonJS({
   }
 });
 
-// node_modules/pino-std-serializers/lib/res.js
+// ../../main/node_modules/pino-std-serializers/lib/res.js
 var require_res = __commonJS({
-  "node_modules/pino-std-serializers/lib/res.js"(exports2, module2) {
+  "../../main/node_modules/pino-std-serializers/lib/res.js"(exports2, module2) {
     "use strict";
     module2.exports = {
       mapHttpResponse,
@@ -5504,9 +5504,9 @@ var require_res = __commonJS({
   }
 });
 
-// node_modules/pino-std-serializers/index.js
+// ../../main/node_modules/pino-std-serializers/index.js
 var require_pino_std_serializers = __commonJS({
-  "node_modules/pino-std-serializers/index.js"(exports2, module2) {
+  "../../main/node_modules/pino-std-serializers/index.js"(exports2, module2) {
     "use strict";
     var errSerializer = require_err();
     var errWithCauseSerializer = require_err_with_cause();
@@ -5541,9 +5541,9 @@ var require_pino_std_serializers = __commonJS({
   }
 });
 
-// node_modules/pino/lib/caller.js
+// ../../main/node_modules/pino/lib/caller.js
 var require_caller = __commonJS({
-  "node_modules/pino/lib/caller.js"(exports2, module2) {
+  "../../main/node_modules/pino/lib/caller.js"(exports2, module2) {
     "use strict";
     var util = require("node:util");
     var getCallSites = util.getCallSites ?? util.getCallSite;
@@ -5561,9 +5561,9 @@ var require_caller = __commonJS({
       if (!Array.isArray(stack)) {
         return void 0;
       }
-      const entries2 = stack.slice(2);
+      const entries3 = stack.slice(2);
       const fileNames = [];
-      for (const entry of entries2) {
+      for (const entry of entries3) {
         if (!entry) {
           continue;
         }
@@ -5574,9 +5574,9 @@ var require_caller = __commonJS({
   }
 });
 
-// node_modules/@pinojs/redact/index.js
+// ../../main/node_modules/@pinojs/redact/index.js
 var require_redact = __commonJS({
-  "node_modules/@pinojs/redact/index.js"(exports2, module2) {
+  "../../main/node_modules/@pinojs/redact/index.js"(exports2, module2) {
     "use strict";
     function deepClone(obj) {
       if (obj === null || typeof obj !== "object") {
@@ -6007,9 +6007,9 @@ var require_redact = __commonJS({
   }
 });
 
-// node_modules/pino/lib/symbols.js
+// ../../main/node_modules/pino/lib/symbols.js
 var require_symbols = __commonJS({
-  "node_modules/pino/lib/symbols.js"(exports2, module2) {
+  "../../main/node_modules/pino/lib/symbols.js"(exports2, module2) {
     "use strict";
     var setLevelSym = /* @__PURE__ */ Symbol("pino.setLevel");
     var getLevelSym = /* @__PURE__ */ Symbol("pino.getLevel");
@@ -6080,9 +6080,9 @@ var require_symbols = __commonJS({
   }
 });
 
-// node_modules/pino/lib/redaction.js
+// ../../main/node_modules/pino/lib/redaction.js
 var require_redaction = __commonJS({
-  "node_modules/pino/lib/redaction.js"(exports2, module2) {
+  "../../main/node_modules/pino/lib/redaction.js"(exports2, module2) {
     "use strict";
     var Redact = require_redact();
     var { redactFmtSym, wildcardFirstSym } = require_symbols();
@@ -6162,9 +6162,9 @@ var require_redaction = __commonJS({
   }
 });
 
-// node_modules/pino/lib/time.js
+// ../../main/node_modules/pino/lib/time.js
 var require_time = __commonJS({
-  "node_modules/pino/lib/time.js"(exports2, module2) {
+  "../../main/node_modules/pino/lib/time.js"(exports2, module2) {
     "use strict";
     var nullTime = () => "";
     var epochTime = () => `,"time":${Date.now()}`;
@@ -6193,9 +6193,9 @@ var require_time = __commonJS({
   }
 });
 
-// node_modules/quick-format-unescaped/index.js
+// ../../main/node_modules/quick-format-unescaped/index.js
 var require_quick_format_unescaped = __commonJS({
-  "node_modules/quick-format-unescaped/index.js"(exports2, module2) {
+  "../../main/node_modules/quick-format-unescaped/index.js"(exports2, module2) {
     "use strict";
     function tryStringify(o2) {
       try {
@@ -6312,12 +6312,12 @@ var require_quick_format_unescaped = __commonJS({
   }
 });
 
-// node_modules/atomic-sleep/index.js
+// ../../main/node_modules/atomic-sleep/index.js
 var require_atomic_sleep = __commonJS({
-  "node_modules/atomic-sleep/index.js"(exports2, module2) {
+  "../../main/node_modules/atomic-sleep/index.js"(exports2, module2) {
     "use strict";
     if (typeof SharedArrayBuffer !== "undefined" && typeof Atomics !== "undefined") {
-      let sleep = function(ms) {
+      let sleep3 = function(ms) {
         const valid = ms > 0 && ms < Infinity;
         if (valid === false) {
           if (typeof ms !== "number" && typeof ms !== "bigint") {
@@ -6328,9 +6328,9 @@ var require_atomic_sleep = __commonJS({
         Atomics.wait(nil, 0, 0, Number(ms));
       };
       const nil = new Int32Array(new SharedArrayBuffer(4));
-      module2.exports = sleep;
+      module2.exports = sleep3;
     } else {
-      let sleep = function(ms) {
+      let sleep3 = function(ms) {
         const valid = ms > 0 && ms < Infinity;
         if (valid === false) {
           if (typeof ms !== "number" && typeof ms !== "bigint") {
@@ -6342,20 +6342,20 @@ var require_atomic_sleep = __commonJS({
         while (target > Date.now()) {
         }
       };
-      module2.exports = sleep;
+      module2.exports = sleep3;
     }
   }
 });
 
-// node_modules/sonic-boom/index.js
+// ../../main/node_modules/sonic-boom/index.js
 var require_sonic_boom = __commonJS({
-  "node_modules/sonic-boom/index.js"(exports2, module2) {
+  "../../main/node_modules/sonic-boom/index.js"(exports2, module2) {
     "use strict";
     var fs = require("fs");
     var EventEmitter2 = require("events");
     var inherits = require("util").inherits;
     var path6 = require("path");
-    var sleep = require_atomic_sleep();
+    var sleep3 = require_atomic_sleep();
     var assert2 = require("assert");
     var BUSY_WRITE_TIMEOUT = 100;
     var kEmptyBuffer = Buffer.allocUnsafe(0);
@@ -6428,7 +6428,7 @@ var require_sonic_boom = __commonJS({
       if (!(this instanceof SonicBoom)) {
         return new SonicBoom(opts);
       }
-      let { fd, dest, minLength, maxLength, maxWrite, periodicFlush, sync, append = true, mkdir: mkdir5, retryEAGAIN, fsync, contentMode, mode } = opts || {};
+      let { fd, dest, minLength, maxLength, maxWrite, periodicFlush, sync, append: append2 = true, mkdir: mkdir6, retryEAGAIN, fsync, contentMode, mode } = opts || {};
       fd = fd || dest;
       this._len = 0;
       this.fd = -1;
@@ -6450,10 +6450,10 @@ var require_sonic_boom = __commonJS({
       this.sync = sync || false;
       this.writable = true;
       this._fsync = fsync || false;
-      this.append = append || false;
+      this.append = append2 || false;
       this.mode = mode;
       this.retryEAGAIN = retryEAGAIN || (() => true);
-      this.mkdir = mkdir5 || false;
+      this.mkdir = mkdir6 || false;
       let fsWriteSync;
       let fsWrite;
       if (contentMode === kContentModeBuffer) {
@@ -6501,7 +6501,7 @@ var require_sonic_boom = __commonJS({
           if ((err.code === "EAGAIN" || err.code === "EBUSY") && this.retryEAGAIN(err, this._writingBuf.length, this._len - this._writingBuf.length)) {
             if (this.sync) {
               try {
-                sleep(BUSY_WRITE_TIMEOUT);
+                sleep3(BUSY_WRITE_TIMEOUT);
                 this.release(void 0, 0);
               } catch (err2) {
                 this.release(err2);
@@ -6814,7 +6814,7 @@ var require_sonic_boom = __commonJS({
           if (shouldRetry && !this.retryEAGAIN(err, buf.length, this._len - buf.length)) {
             throw err;
           }
-          sleep(BUSY_WRITE_TIMEOUT);
+          sleep3(BUSY_WRITE_TIMEOUT);
         }
       }
       try {
@@ -6851,7 +6851,7 @@ var require_sonic_boom = __commonJS({
           if (shouldRetry && !this.retryEAGAIN(err, buf.length, this._len - buf.length)) {
             throw err;
           }
-          sleep(BUSY_WRITE_TIMEOUT);
+          sleep3(BUSY_WRITE_TIMEOUT);
         }
       }
     }
@@ -6862,36 +6862,36 @@ var require_sonic_boom = __commonJS({
       actualClose(this);
     };
     function actualWrite() {
-      const release = this.release;
+      const release2 = this.release;
       this._writing = true;
       this._writingBuf = this._writingBuf.length ? this._writingBuf : this._bufs.shift() || "";
       if (this.sync) {
         try {
           const written = Buffer.isBuffer(this._writingBuf) ? fs.writeSync(this.fd, this._writingBuf) : fs.writeSync(this.fd, this._writingBuf, "utf8");
-          release(null, written);
+          release2(null, written);
         } catch (err) {
-          release(err);
+          release2(err);
         }
       } else {
-        fs.write(this.fd, this._writingBuf, release);
+        fs.write(this.fd, this._writingBuf, release2);
       }
     }
     function actualWriteBuffer() {
-      const release = this.release;
+      const release2 = this.release;
       this._writing = true;
       this._writingBuf = this._writingBuf.length ? this._writingBuf : mergeBuf(this._bufs.shift(), this._lens.shift());
       if (this.sync) {
         try {
           const written = fs.writeSync(this.fd, this._writingBuf);
-          release(null, written);
+          release2(null, written);
         } catch (err) {
-          release(err);
+          release2(err);
         }
       } else {
         if (kCopyBuffer) {
           this._writingBuf = Buffer.from(this._writingBuf);
         }
-        fs.write(this.fd, this._writingBuf, release);
+        fs.write(this.fd, this._writingBuf, release2);
       }
     }
     function actualClose(sonic) {
@@ -6934,9 +6934,9 @@ var require_sonic_boom = __commonJS({
   }
 });
 
-// node_modules/on-exit-leak-free/index.js
+// ../../main/node_modules/on-exit-leak-free/index.js
 var require_on_exit_leak_free = __commonJS({
-  "node_modules/on-exit-leak-free/index.js"(exports2, module2) {
+  "../../main/node_modules/on-exit-leak-free/index.js"(exports2, module2) {
     "use strict";
     var refs = {
       exit: [],
@@ -7028,9 +7028,9 @@ var require_on_exit_leak_free = __commonJS({
   }
 });
 
-// node_modules/thread-stream/package.json
+// ../../main/node_modules/thread-stream/package.json
 var require_package = __commonJS({
-  "node_modules/thread-stream/package.json"(exports2, module2) {
+  "../../main/node_modules/thread-stream/package.json"(exports2, module2) {
     module2.exports = {
       name: "thread-stream",
       version: "4.2.1",
@@ -7089,9 +7089,9 @@ var require_package = __commonJS({
   }
 });
 
-// node_modules/thread-stream/lib/wait.js
+// ../../main/node_modules/thread-stream/lib/wait.js
 var require_wait = __commonJS({
-  "node_modules/thread-stream/lib/wait.js"(exports2, module2) {
+  "../../main/node_modules/thread-stream/lib/wait.js"(exports2, module2) {
     "use strict";
     var WAIT_MS = 1e4;
     function wait(state, index, expected, timeout, done) {
@@ -7159,9 +7159,9 @@ var require_wait = __commonJS({
   }
 });
 
-// node_modules/thread-stream/lib/indexes.js
+// ../../main/node_modules/thread-stream/lib/indexes.js
 var require_indexes = __commonJS({
-  "node_modules/thread-stream/lib/indexes.js"(exports2, module2) {
+  "../../main/node_modules/thread-stream/lib/indexes.js"(exports2, module2) {
     "use strict";
     var SEQ_INDEX = 2;
     var WRITE_INDEX = 4;
@@ -7174,14 +7174,14 @@ var require_indexes = __commonJS({
   }
 });
 
-// node_modules/thread-stream/index.js
+// ../../main/node_modules/thread-stream/index.js
 var require_thread_stream = __commonJS({
-  "node_modules/thread-stream/index.js"(exports2, module2) {
+  "../../main/node_modules/thread-stream/index.js"(exports2, module2) {
     "use strict";
     var { version: version2 } = require_package();
     var { EventEmitter: EventEmitter2 } = require("events");
     var { Worker } = require("worker_threads");
-    var { join: join8 } = require("path");
+    var { join: join9 } = require("path");
     var { pathToFileURL } = require("url");
     var { wait } = require_wait();
     var {
@@ -7233,7 +7233,7 @@ var require_thread_stream = __commonJS({
     function createWorker(stream2, opts) {
       const { filename, workerData } = opts;
       const bundlerOverrides = "__bundlerPathsOverrides" in globalThis ? globalThis.__bundlerPathsOverrides : {};
-      const toExecute = bundlerOverrides["thread-stream-worker"] || join8(__dirname, "lib", "worker.js");
+      const toExecute = bundlerOverrides["thread-stream-worker"] || join9(__dirname, "lib", "worker.js");
       const worker = new Worker(toExecute, {
         ...opts.workerOpts,
         name: opts.workerOpts?.name || "thread-stream",
@@ -7274,7 +7274,7 @@ var require_thread_stream = __commonJS({
           if (stream2[kImpl].bufLen === 0) {
             stream2[kImpl].flushing = false;
             if (stream2[kImpl].ending) {
-              end(stream2);
+              end2(stream2);
             } else if (stream2[kImpl].needDrain) {
               process.nextTick(drain, stream2);
             }
@@ -7435,7 +7435,7 @@ var require_thread_stream = __commonJS({
         }
         this[kImpl].ending = true;
         this.worker.stream = new FakeWeakRef(this);
-        end(this);
+        end2(this);
       }
       flush(cb) {
         const userCb = typeof cb === "function" ? cb : null;
@@ -7657,7 +7657,7 @@ var require_thread_stream = __commonJS({
       cb();
       return true;
     }
-    function end(stream2) {
+    function end2(stream2) {
       if (stream2[kImpl].ended || !stream2[kImpl].ending || stream2[kImpl].flushing) {
         return;
       }
@@ -7692,7 +7692,7 @@ var require_thread_stream = __commonJS({
     function writeSync2(stream2) {
       const cb = () => {
         if (stream2[kImpl].ending) {
-          end(stream2);
+          end2(stream2);
         } else if (stream2[kImpl].needDrain) {
           process.nextTick(drain, stream2);
         }
@@ -7739,16 +7739,16 @@ var require_thread_stream = __commonJS({
   }
 });
 
-// node_modules/pino/lib/transport.js
+// ../../main/node_modules/pino/lib/transport.js
 var require_transport = __commonJS({
-  "node_modules/pino/lib/transport.js"(exports2, module2) {
+  "../../main/node_modules/pino/lib/transport.js"(exports2, module2) {
     "use strict";
     var { createRequire } = require("module");
     var { existsSync } = require("node:fs");
     var getCallers = require_caller();
-    var { join: join8, isAbsolute, sep } = require("node:path");
+    var { join: join9, isAbsolute, sep } = require("node:path");
     var { fileURLToPath: fileURLToPath3 } = require("node:url");
-    var sleep = require_atomic_sleep();
+    var sleep3 = require_atomic_sleep();
     var onExit2 = require_on_exit_leak_free();
     var ThreadStream = require_thread_stream();
     var { transportUsesMultistreamSym } = require_symbols();
@@ -7872,7 +7872,7 @@ var require_transport = __commonJS({
           return;
         }
         stream2.flushSync();
-        sleep(100);
+        sleep3(100);
         stream2.end();
       }
       return stream2;
@@ -7901,7 +7901,7 @@ var require_transport = __commonJS({
         throw new Error("only one of target or targets can be specified");
       }
       if (targets) {
-        target = bundlerOverrides["pino-worker"] || join8(__dirname, "worker.js");
+        target = bundlerOverrides["pino-worker"] || join9(__dirname, "worker.js");
         options.targets = targets.filter((dest) => dest.target).map((dest) => {
           return {
             ...dest,
@@ -7922,7 +7922,7 @@ var require_transport = __commonJS({
         const pipelinesHaveLevel = options.pipelines.some((p) => p.some((t) => t.level != null));
         usesMultistream = options.targets.length + options.pipelines.length > 1 || targetsHaveLevel || pipelinesHaveLevel;
       } else if (pipeline3) {
-        target = bundlerOverrides["pino-worker"] || join8(__dirname, "worker.js");
+        target = bundlerOverrides["pino-worker"] || join9(__dirname, "worker.js");
         options.pipelines = [pipeline3.map((dest) => {
           return {
             ...dest,
@@ -7949,7 +7949,7 @@ var require_transport = __commonJS({
           return origin;
         }
         if (origin === "pino/file") {
-          return join8(__dirname, "..", "file.js");
+          return join9(__dirname, "..", "file.js");
         }
         let fixTarget2;
         for (const filePath of callers) {
@@ -7971,9 +7971,9 @@ var require_transport = __commonJS({
   }
 });
 
-// node_modules/pino/lib/tools.js
+// ../../main/node_modules/pino/lib/tools.js
 var require_tools = __commonJS({
-  "node_modules/pino/lib/tools.js"(exports2, module2) {
+  "../../main/node_modules/pino/lib/tools.js"(exports2, module2) {
     "use strict";
     var diagChan = require("node:diagnostics_channel");
     var format3 = require_quick_format_unescaped();
@@ -8075,7 +8075,7 @@ var require_tools = __commonJS({
       const stringify2 = this[stringifySym];
       const stringifySafe = this[stringifySafeSym];
       const stringifiers = this[stringifiersSym];
-      const end = this[endSym];
+      const end2 = this[endSym];
       const chindings = this[chindingsSym];
       const serializers = this[serializersSym];
       const formatters = this[formattersSym];
@@ -8147,9 +8147,9 @@ var require_tools = __commonJS({
         }
       }
       if (this[nestedKeySym] && propStr) {
-        return data + this[nestedKeyStrSym] + propStr.slice(1) + "}" + msgStr + end;
+        return data + this[nestedKeyStrSym] + propStr.slice(1) + "}" + msgStr + end2;
       } else {
-        return data + propStr + msgStr + end;
+        return data + propStr + msgStr + end2;
       }
     }
     function asChindings(instance, bindings) {
@@ -8300,9 +8300,9 @@ var require_tools = __commonJS({
   }
 });
 
-// node_modules/pino/lib/constants.js
+// ../../main/node_modules/pino/lib/constants.js
 var require_constants3 = __commonJS({
-  "node_modules/pino/lib/constants.js"(exports2, module2) {
+  "../../main/node_modules/pino/lib/constants.js"(exports2, module2) {
     var DEFAULT_LEVELS = {
       trace: 10,
       debug: 20,
@@ -8322,9 +8322,9 @@ var require_constants3 = __commonJS({
   }
 });
 
-// node_modules/pino/lib/levels.js
+// ../../main/node_modules/pino/lib/levels.js
 var require_levels = __commonJS({
-  "node_modules/pino/lib/levels.js"(exports2, module2) {
+  "../../main/node_modules/pino/lib/levels.js"(exports2, module2) {
     "use strict";
     var {
       lsCacheSym,
@@ -8515,17 +8515,17 @@ var require_levels = __commonJS({
   }
 });
 
-// node_modules/pino/lib/meta.js
+// ../../main/node_modules/pino/lib/meta.js
 var require_meta = __commonJS({
-  "node_modules/pino/lib/meta.js"(exports2, module2) {
+  "../../main/node_modules/pino/lib/meta.js"(exports2, module2) {
     "use strict";
     module2.exports = { version: "10.4.0" };
   }
 });
 
-// node_modules/pino/lib/proto.js
+// ../../main/node_modules/pino/lib/proto.js
 var require_proto = __commonJS({
-  "node_modules/pino/lib/proto.js"(exports2, module2) {
+  "../../main/node_modules/pino/lib/proto.js"(exports2, module2) {
     "use strict";
     var { EventEmitter: EventEmitter2 } = require("node:events");
     var {
@@ -8753,9 +8753,9 @@ var require_proto = __commonJS({
   }
 });
 
-// node_modules/safe-stable-stringify/index.js
+// ../../main/node_modules/safe-stable-stringify/index.js
 var require_safe_stable_stringify = __commonJS({
-  "node_modules/safe-stable-stringify/index.js"(exports2, module2) {
+  "../../main/node_modules/safe-stable-stringify/index.js"(exports2, module2) {
     "use strict";
     var { hasOwnProperty } = Object.prototype;
     var stringify = configure();
@@ -8929,7 +8929,7 @@ var require_safe_stable_stringify = __commonJS({
               return circularValue;
             }
             let res = "";
-            let join8 = ",";
+            let join9 = ",";
             const originalIndentation = indentation;
             if (Array.isArray(value)) {
               if (value.length === 0) {
@@ -8943,7 +8943,7 @@ var require_safe_stable_stringify = __commonJS({
                 indentation += spacer;
                 res += `
 ${indentation}`;
-                join8 = `,
+                join9 = `,
 ${indentation}`;
               }
               const maximumValuesToStringify = Math.min(value.length, maximumBreadth);
@@ -8951,13 +8951,13 @@ ${indentation}`;
               for (; i2 < maximumValuesToStringify - 1; i2++) {
                 const tmp2 = stringifyFnReplacer(String(i2), value, stack, replacer, spacer, indentation);
                 res += tmp2 !== void 0 ? tmp2 : "null";
-                res += join8;
+                res += join9;
               }
               const tmp = stringifyFnReplacer(String(i2), value, stack, replacer, spacer, indentation);
               res += tmp !== void 0 ? tmp : "null";
               if (value.length - 1 > maximumBreadth) {
                 const removedKeys = value.length - maximumBreadth - 1;
-                res += `${join8}"... ${getItemCount(removedKeys)} not stringified"`;
+                res += `${join9}"... ${getItemCount(removedKeys)} not stringified"`;
               }
               if (spacer !== "") {
                 res += `
@@ -8978,7 +8978,7 @@ ${originalIndentation}`;
             let separator = "";
             if (spacer !== "") {
               indentation += spacer;
-              join8 = `,
+              join9 = `,
 ${indentation}`;
               whitespace = " ";
             }
@@ -8992,13 +8992,13 @@ ${indentation}`;
               const tmp = stringifyFnReplacer(key2, value, stack, replacer, spacer, indentation);
               if (tmp !== void 0) {
                 res += `${separator}${strEscape(key2)}:${whitespace}${tmp}`;
-                separator = join8;
+                separator = join9;
               }
             }
             if (keyLength > maximumBreadth) {
               const removedKeys = keyLength - maximumBreadth;
               res += `${separator}"...":${whitespace}"${getItemCount(removedKeys)} not stringified"`;
-              separator = join8;
+              separator = join9;
             }
             if (spacer !== "" && separator.length > 1) {
               res = `
@@ -9039,7 +9039,7 @@ ${originalIndentation}`;
             }
             const originalIndentation = indentation;
             let res = "";
-            let join8 = ",";
+            let join9 = ",";
             if (Array.isArray(value)) {
               if (value.length === 0) {
                 return "[]";
@@ -9052,7 +9052,7 @@ ${originalIndentation}`;
                 indentation += spacer;
                 res += `
 ${indentation}`;
-                join8 = `,
+                join9 = `,
 ${indentation}`;
               }
               const maximumValuesToStringify = Math.min(value.length, maximumBreadth);
@@ -9060,13 +9060,13 @@ ${indentation}`;
               for (; i2 < maximumValuesToStringify - 1; i2++) {
                 const tmp2 = stringifyArrayReplacer(String(i2), value[i2], stack, replacer, spacer, indentation);
                 res += tmp2 !== void 0 ? tmp2 : "null";
-                res += join8;
+                res += join9;
               }
               const tmp = stringifyArrayReplacer(String(i2), value[i2], stack, replacer, spacer, indentation);
               res += tmp !== void 0 ? tmp : "null";
               if (value.length - 1 > maximumBreadth) {
                 const removedKeys = value.length - maximumBreadth - 1;
-                res += `${join8}"... ${getItemCount(removedKeys)} not stringified"`;
+                res += `${join9}"... ${getItemCount(removedKeys)} not stringified"`;
               }
               if (spacer !== "") {
                 res += `
@@ -9079,7 +9079,7 @@ ${originalIndentation}`;
             let whitespace = "";
             if (spacer !== "") {
               indentation += spacer;
-              join8 = `,
+              join9 = `,
 ${indentation}`;
               whitespace = " ";
             }
@@ -9088,7 +9088,7 @@ ${indentation}`;
               const tmp = stringifyArrayReplacer(key2, value[key2], stack, replacer, spacer, indentation);
               if (tmp !== void 0) {
                 res += `${separator}${strEscape(key2)}:${whitespace}${tmp}`;
-                separator = join8;
+                separator = join9;
               }
             }
             if (spacer !== "" && separator.length > 1) {
@@ -9146,20 +9146,20 @@ ${originalIndentation}`;
               indentation += spacer;
               let res2 = `
 ${indentation}`;
-              const join9 = `,
+              const join10 = `,
 ${indentation}`;
               const maximumValuesToStringify = Math.min(value.length, maximumBreadth);
               let i2 = 0;
               for (; i2 < maximumValuesToStringify - 1; i2++) {
                 const tmp2 = stringifyIndent(String(i2), value[i2], stack, spacer, indentation);
                 res2 += tmp2 !== void 0 ? tmp2 : "null";
-                res2 += join9;
+                res2 += join10;
               }
               const tmp = stringifyIndent(String(i2), value[i2], stack, spacer, indentation);
               res2 += tmp !== void 0 ? tmp : "null";
               if (value.length - 1 > maximumBreadth) {
                 const removedKeys = value.length - maximumBreadth - 1;
-                res2 += `${join9}"... ${getItemCount(removedKeys)} not stringified"`;
+                res2 += `${join10}"... ${getItemCount(removedKeys)} not stringified"`;
               }
               res2 += `
 ${originalIndentation}`;
@@ -9175,16 +9175,16 @@ ${originalIndentation}`;
               return '"[Object]"';
             }
             indentation += spacer;
-            const join8 = `,
+            const join9 = `,
 ${indentation}`;
             let res = "";
             let separator = "";
             let maximumPropertiesToStringify = Math.min(keyLength, maximumBreadth);
             if (isTypedArrayWithEntries(value)) {
-              res += stringifyTypedArray(value, join8, maximumBreadth);
+              res += stringifyTypedArray(value, join9, maximumBreadth);
               keys = keys.slice(value.length);
               maximumPropertiesToStringify -= value.length;
-              separator = join8;
+              separator = join9;
             }
             if (deterministic) {
               keys = sort(keys, comparator);
@@ -9195,13 +9195,13 @@ ${indentation}`;
               const tmp = stringifyIndent(key2, value[key2], stack, spacer, indentation);
               if (tmp !== void 0) {
                 res += `${separator}${strEscape(key2)}: ${tmp}`;
-                separator = join8;
+                separator = join9;
               }
             }
             if (keyLength > maximumBreadth) {
               const removedKeys = keyLength - maximumBreadth;
               res += `${separator}"...": "${getItemCount(removedKeys)} not stringified"`;
-              separator = join8;
+              separator = join9;
             }
             if (separator !== "") {
               res = `
@@ -9349,9 +9349,9 @@ ${originalIndentation}`;
   }
 });
 
-// node_modules/pino/lib/multistream.js
+// ../../main/node_modules/pino/lib/multistream.js
 var require_multistream = __commonJS({
-  "node_modules/pino/lib/multistream.js"(exports2, module2) {
+  "../../main/node_modules/pino/lib/multistream.js"(exports2, module2) {
     "use strict";
     var metadata = /* @__PURE__ */ Symbol.for("pino.metadata");
     var { DEFAULT_LEVELS } = require_constants3();
@@ -9372,7 +9372,7 @@ var require_multistream = __commonJS({
         remove: remove2,
         emit,
         flushSync,
-        end,
+        end: end2,
         minLevel: 0,
         lastId: 0,
         streams: [],
@@ -9472,7 +9472,7 @@ var require_multistream = __commonJS({
         }
         return this;
       }
-      function end() {
+      function end2() {
         for (const { stream: stream2 } of this.streams) {
           if (typeof stream2.flushSync === "function") {
             stream2.flushSync();
@@ -9494,7 +9494,7 @@ var require_multistream = __commonJS({
           remove: remove2,
           emit,
           flushSync,
-          end,
+          end: end2,
           minLevel: level,
           streams,
           clone: clone2,
@@ -9519,9 +9519,9 @@ var require_multistream = __commonJS({
   }
 });
 
-// node_modules/pino/pino.js
+// ../../main/node_modules/pino/pino.js
 var require_pino = __commonJS({
-  "node_modules/pino/pino.js"(exports2, module2) {
+  "../../main/node_modules/pino/pino.js"(exports2, module2) {
     "use strict";
     var os = require("node:os");
     var stdSerializers = require_pino_std_serializers();
@@ -9648,7 +9648,7 @@ var require_pino = __commonJS({
       });
       const stringifiers = redact ? Object.assign(/* @__PURE__ */ Object.create(null), redaction(redact, stringifyFn)) : /* @__PURE__ */ Object.create(null);
       const formatOpts = redact ? { stringify: stringifiers[redactFmtSym] } : { stringify: stringifyFn };
-      const end = "}" + (crlf ? "\r\n" : "\n");
+      const end2 = "}" + (crlf ? "\r\n" : "\n");
       const coreChindings = asChindings.bind(null, {
         [chindingsSym]: "",
         [serializersSym]: serializers2,
@@ -9707,7 +9707,7 @@ var require_pino = __commonJS({
         [stringifySym]: stringify,
         [stringifySafeSym]: stringifySafe,
         [stringifiersSym]: stringifiers,
-        [endSym]: end,
+        [endSym]: end2,
         [formatOptsSym]: formatOpts,
         [messageKeySym]: messageKey,
         [errorKeySym]: errorKey,
@@ -9900,8 +9900,8 @@ var DokkuTerminal = class {
     writeAll(descriptor, text2);
   }
 };
-function writeAll(descriptor, text2) {
-  let bytes = Buffer.from(text2);
+function writeAll(descriptor, content) {
+  let bytes = Buffer.from(content);
   while (bytes.length > 0) {
     try {
       bytes = bytes.subarray((0, import_node_fs2.writeSync)(descriptor, bytes));
@@ -9983,191 +9983,7 @@ function printable(text2, max = 200) {
   return escaped.length > max ? `${escaped.slice(0, max)}…` : escaped;
 }
 
-// src/commands/arguments.ts
-var import_node_util = require("node:util");
-var dokkuFlags = /* @__PURE__ */ new Set(["--quiet", "--trace", "--force"]);
-function parseArguments(usage8, args, rules) {
-  const { required: required2 = [], optional: optional2 = [], values = [], flags = [] } = rules;
-  const wrong = (problem) => new UsageError(problem, { remedy: `Usage: dokku ${usage8}` });
-  const parsed = parse(
-    args.filter((arg) => !dokkuFlags.has(arg)),
-    values,
-    flags,
-    wrong
-  );
-  const names2 = [...required2, ...optional2];
-  const missing = required2[parsed.positionals.length];
-  if (missing !== void 0) throw wrong(`${missing} is missing`);
-  const extra = parsed.positionals[names2.length];
-  if (extra !== void 0) throw wrong(`${quoted(extra)} is one argument too many`);
-  return {
-    positional: (name) => parsed.positionals[names2.indexOf(name)],
-    value: (name) => parsed.values.get(name),
-    flag: (name) => parsed.flags.has(name)
-  };
-}
-function parse(args, values, flags, wrong) {
-  const options = {};
-  for (const name of values) options[name] = { type: "string", multiple: true };
-  for (const name of flags) options[name] = { type: "boolean", multiple: true };
-  const parsed = strictly(args, options, wrong);
-  const found = {
-    positionals: parsed.positionals,
-    values: /* @__PURE__ */ new Map(),
-    flags: /* @__PURE__ */ new Set()
-  };
-  for (const [name, given] of Object.entries(parsed.values)) {
-    const list3 = Array.isArray(given) ? given : [given];
-    if (list3.length > 1) throw wrong(`--${name} is given ${String(list3.length)} times`);
-    const [value] = list3;
-    if (typeof value === "string") found.values.set(name, value);
-    if (value === true) found.flags.add(name);
-  }
-  return found;
-}
-function strictly(args, options, wrong) {
-  try {
-    return (0, import_node_util.parseArgs)({ args, options, allowPositionals: true, strict: true });
-  } catch (error62) {
-    if (error62 instanceof TypeError) throw wrong(printable(plainly(error62.message)));
-    throw error62;
-  }
-}
-function plainly(message) {
-  return message.replace(/^Option '(--[^ ']+).*argument (?:missing|is ambiguous).*$/s, "$1 needs a value").replace(/\.\s.*/s, "");
-}
-function wantsJson(args) {
-  const format3 = args.value("format") ?? "stdout";
-  if (format3 === "json" || format3 === "stdout") return format3 === "json";
-  throw new UsageError(`there is no format ${quoted(format3)}`, { remedy: "Use `json` or `stdout`." });
-}
-
-// src/commands/help.ts
-function helpCommand(commands2) {
-  return {
-    usage: "help [COMMAND]",
-    about: "Show this list or what a command takes",
-    run({ terminal }, args) {
-      const verb = parseArguments("flight-launch:help [COMMAND]", args, { optional: ["COMMAND"] }).positional(
-        "COMMAND"
-      );
-      for (const line of verb === void 0 ? overview(commands2()) : detailed(commands2(), verb))
-        terminal.print(line);
-      return Promise.resolve();
-    }
-  };
-}
-function helpLines(commands2) {
-  return Object.values(commands2).map(({ usage: usage8, about }) => `    flight-launch:${usage8}, ${about}`).sort();
-}
-function overview(commands2) {
-  const rows = Object.values(commands2).map(({ usage: usage8, about }) => [`flight-launch:${usage8}`, about]);
-  const width = Math.min(60, Math.max(...rows.map(([usage8]) => usage8.length)));
-  return [
-    "Usage: dokku flight-launch[:COMMAND]",
-    "",
-    "Build the client of a monorepo on this host and deploy it with the server.",
-    "",
-    "Additional commands:",
-    ...rows.sort().map(([usage8, about]) => `    ${usage8.padEnd(width)}  ${about}`),
-    "",
-    "Exit status: 0 done; 1 failed (nothing changed or put back); 2 wrong usage or configuration;",
-    "             3 stopped half-way (can be resumed); 4 locked by another; 20 no such app."
-  ];
-}
-function detailed(commands2, name) {
-  const verb = name.replace(/^flight-launch:/, "");
-  const command2 = Object.hasOwn(commands2, verb) ? commands2[verb] : void 0;
-  if (command2 === void 0) {
-    throw new UsageError(`there is no command ${quoted(verb)}`, {
-      remedy: `Commands: ${Object.keys(commands2).sort().join(", ")}.`
-    });
-  }
-  return [`Usage: dokku flight-launch:${command2.usage}`, "", `${command2.about}.`, ...command2.help ?? []];
-}
-
-// src/domain/pipeline.ts
-var stages = ["staging", "production"];
-var appName = /^[a-z0-9][a-z0-9.-]{0,62}$/;
-var pipelineName = /^[a-z0-9]+(?:(?:\.|-+)[a-z0-9]+)*$/;
-function checkPipelineName(name) {
-  if (name.length <= 63 && pipelineName.test(name)) return;
-  throw new UsageError(`${quoted(name)} cannot be the name of a pipeline`, {
-    remedy: "Use lower-case letters, digits, and `.` and `-` between them, at most 63 characters, such as `flight-launch`."
-  });
-}
-function checkAppName(name) {
-  if (appName.test(name) && !name.includes("..")) return;
-  throw new UsageError(`${quoted(name)} cannot be the name of an app`, {
-    remedy: "Use lower-case letters, digits, `-` and single `.`, at most 63 of them, beginning with a letter or digit."
-  });
-}
-function defaultApps(name) {
-  return { staging: `${name}-staging`, production: name };
-}
-function stageOf(pipeline3, app) {
-  const stage = stages.find((candidate) => pipeline3[candidate] === app);
-  if (stage === void 0) throw new UserError(`${app} is not an app of pipeline ${pipeline3.name}`);
-  return stage;
-}
-function choosePipeline(named, all) {
-  if (named !== void 0) {
-    checkPipelineName(named);
-    if (all.includes(named)) return named;
-    throw new UsageError(`there is no pipeline ${named}`, { remedy: list(all) });
-  }
-  const [only] = all;
-  if (only !== void 0 && all.length === 1) return only;
-  throw new UsageError(all.length === 0 ? "there is no pipeline yet" : "this host has several pipelines", {
-    remedy: all.length === 0 ? list(all) : `Name one: ${all.join(", ")}.`
-  });
-}
-function list(all) {
-  return all.length === 0 ? "`dokku flight-launch:setup NAME` creates one." : `Pipelines of this host: ${all.join(", ")}.`;
-}
-
-// src/commands/pipeline-argument.ts
-async function readPipeline({ store, dokku }, verb, named) {
-  const pipeline3 = await store.pipeline(choosePipeline(named, await store.pipelines()));
-  await dokku.authorize(`flight-launch:${verb}`, [pipeline3.staging, pipeline3.production]);
-  return pipeline3;
-}
-
-// src/commands/list.ts
-var usage = "list [--format json]";
-var list2 = {
-  usage,
-  about: "List the pipelines of this host",
-  async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage}`, args, { values: ["format"] });
-    const json2 = wantsJson(given);
-    const pipelines = await visiblePipelines(services);
-    const { terminal } = services;
-    if (json2) {
-      terminal.print(
-        JSON.stringify(pipelines.map(({ name, staging, production }) => ({ name, staging, production })))
-      );
-      return;
-    }
-    terminal.header("flight-launch pipelines");
-    if (pipelines.length === 0) terminal.detail("none yet; `dokku flight-launch:setup NAME` creates one");
-    for (const { name, staging, production } of pipelines)
-      terminal.detail(`${name}: ${staging} -> ${production}`);
-  }
-};
-async function visiblePipelines(services) {
-  const visible = [];
-  for (const name of await services.store.pipelines()) {
-    try {
-      visible.push(await readPipeline(services, "list", name));
-    } catch (error62) {
-      if (!(error62 instanceof UserError)) throw error62;
-    }
-  }
-  return visible;
-}
-
-// node_modules/zod/v4/classic/external.js
+// ../../main/node_modules/zod/v4/classic/external.js
 var external_exports = {};
 __export(external_exports, {
   $brand: () => $brand,
@@ -10365,7 +10181,7 @@ __export(external_exports, {
   optional: () => optional,
   output: () => output,
   overwrite: () => _overwrite,
-  parse: () => parse3,
+  parse: () => parse2,
   parseAsync: () => parseAsync2,
   partialRecord: () => partialRecord,
   pipe: () => pipe,
@@ -10430,7 +10246,7 @@ __export(external_exports, {
   xor: () => xor
 });
 
-// node_modules/zod/v4/core/index.js
+// ../../main/node_modules/zod/v4/core/index.js
 var core_exports2 = {};
 __export(core_exports2, {
   $ZodAny: () => $ZodAny,
@@ -10717,7 +10533,7 @@ __export(core_exports2, {
   memoizer: () => memoizer,
   mergeValues: () => mergeValues,
   meta: () => meta,
-  parse: () => parse2,
+  parse: () => parse,
   parseAsync: () => parseAsync,
   parseURLObject: () => parseURLObject,
   prettifyError: () => prettifyError,
@@ -10747,7 +10563,7 @@ __export(core_exports2, {
   withParser: () => withParser
 });
 
-// node_modules/zod/v4/core/util.js
+// ../../main/node_modules/zod/v4/core/util.js
 var util_exports = {};
 __export(util_exports, {
   BIGINT_FORMAT_RANGES: () => BIGINT_FORMAT_RANGES,
@@ -10843,9 +10659,9 @@ function assertNever(_x) {
 }
 function assert(_) {
 }
-function getEnumValues(entries2) {
-  const numericValues = Object.values(entries2).filter((v) => typeof v === "number");
-  const values = Object.entries(entries2).filter(([k, _]) => numericValues.indexOf(+k) === -1).map(([_, v]) => v);
+function getEnumValues(entries3) {
+  const numericValues = Object.values(entries3).filter((v) => typeof v === "number");
+  const values = Object.entries(entries3).filter(([k, _]) => numericValues.indexOf(+k) === -1).map(([_, v]) => v);
   return values;
 }
 function joinValues(array2, separator = "|") {
@@ -10878,8 +10694,8 @@ function nullish(input2) {
 }
 function cleanRegex(source) {
   const start = source.startsWith("^") ? 1 : 0;
-  const end = source.endsWith("$") ? source.length - 1 : source.length;
-  return source.slice(start, end);
+  const end2 = source.endsWith("$") ? source.length - 1 : source.length;
+  return source.slice(start, end2);
 }
 function floatSafeRemainder(val, step) {
   const ratio = val / step;
@@ -11603,7 +11419,7 @@ function constantCatch(value) {
   return fn;
 }
 
-// node_modules/zod/v4/core/core.js
+// ../../main/node_modules/zod/v4/core/core.js
 var _a;
 var NEVER = /* @__PURE__ */ Object.freeze({
   status: "aborted"
@@ -11725,7 +11541,7 @@ function config(newConfig) {
   return globalConfig;
 }
 
-// node_modules/zod/v4/core/errors.js
+// ../../main/node_modules/zod/v4/core/errors.js
 function _getMessage() {
   const internals = this._zod;
   internals.message ?? (internals.message = JSON.stringify(internals.def, jsonStringifyReplacer, 2));
@@ -11917,7 +11733,7 @@ function prettifyError(error62) {
   return lines2.join("\n");
 }
 
-// node_modules/zod/v4/core/parse.js
+// ../../main/node_modules/zod/v4/core/parse.js
 function finalizeParams(callee, params) {
   return { callee: params?.callee ?? callee, Err: params?.Err };
 }
@@ -11937,7 +11753,7 @@ var _parse = (_Err) => {
   };
   return fn;
 };
-var parse2 = /* @__PURE__ */ _parse($ZodRealError);
+var parse = /* @__PURE__ */ _parse($ZodRealError);
 var _parseAsync = (_Err) => {
   const fn = async (schema2, value, _ctx, params) => {
     const ctx = _ctx ? { ..._ctx, async: true } : { async: true };
@@ -12077,7 +11893,7 @@ var _safeDecodeAsync = (_Err) => async (schema2, value, _ctx) => {
 };
 var safeDecodeAsync = /* @__PURE__ */ _safeDecodeAsync($ZodRealError);
 
-// node_modules/zod/v4/core/regexes.js
+// ../../main/node_modules/zod/v4/core/regexes.js
 var regexes_exports = {};
 __export(regexes_exports, {
   anyString: () => anyString,
@@ -12249,7 +12065,7 @@ var sha512_hex = /^[0-9a-fA-F]{128}$/;
 var sha512_base64 = /* @__PURE__ */ fixedBase64(86, "==");
 var sha512_base64url = /* @__PURE__ */ fixedBase64url(86);
 
-// node_modules/zod/v4/core/checks.js
+// ../../main/node_modules/zod/v4/core/checks.js
 var $ZodCheck = /* @__PURE__ */ $constructor("$ZodCheck", (inst, def) => {
   var _a3;
   inst._zod ?? (inst._zod = {});
@@ -12680,16 +12496,16 @@ var $ZodCheckProperties = /* @__PURE__ */ $constructor("$ZodCheckProperties", (i
   hide(inst, Symbol.iterator, function* () {
     yield inst;
   });
-  let entries2;
+  let entries3;
   inst._zod.check = (payload) => {
     if (payload.value == null) {
       payload.issues.push({ expected: "object", code: "invalid_type", input: payload.value, inst });
       return void 0;
     }
-    entries2 ?? (entries2 = Reflect.ownKeys(def.shape).map((key) => [key, def.shape[key]]));
+    entries3 ?? (entries3 = Reflect.ownKeys(def.shape).map((key) => [key, def.shape[key]]));
     const input2 = payload.value;
     let proms;
-    for (const [key, schema2] of entries2) {
+    for (const [key, schema2] of entries3) {
       const result = schema2._zod.run({ value: input2[key], issues: [] }, {});
       if (result instanceof Promise) {
         proms ?? (proms = []);
@@ -12725,7 +12541,7 @@ var $ZodCheckOverwrite = /* @__PURE__ */ $constructor("$ZodCheckOverwrite", (ins
   };
 });
 
-// node_modules/zod/v4/core/doc.js
+// ../../main/node_modules/zod/v4/core/doc.js
 var Doc = class {
   constructor(args = [], closed = {}) {
     this.content = [];
@@ -12766,14 +12582,14 @@ ${content.join("\n")}
   }
 };
 
-// node_modules/zod/v4/core/versions.js
+// ../../main/node_modules/zod/v4/core/versions.js
 var version = {
   major: 4,
   minor: 6,
   patch: 7
 };
 
-// node_modules/zod/v4/core/schemas.js
+// ../../main/node_modules/zod/v4/core/schemas.js
 var $ZodType = /* @__PURE__ */ $constructor("$ZodType", (inst, def) => {
   var _a3;
   inst ?? (inst = {});
@@ -15026,10 +14842,10 @@ function partPattern(schema2) {
   const own2 = schema2._zod.pattern?.source;
   const inner = def.innerType ?? schema2._zod.innerType;
   if (inner) {
-    const before = inner._zod.pattern?.source;
+    const before2 = inner._zod.pattern?.source;
     const after = partPattern(inner);
-    if (own2 && before && after && after !== before) {
-      return own2.replace(cleanRegex(before), () => cleanRegex(after));
+    if (own2 && before2 && after && after !== before2) {
+      return own2.replace(cleanRegex(before2), () => cleanRegex(after));
     }
     return own2;
   }
@@ -15090,10 +14906,10 @@ var $ZodFunction = /* @__PURE__ */ $constructor("$ZodFunction", (inst, def) => {
       throw new Error("implement() must be called with a function");
     }
     return Object.defineProperty(function(...args) {
-      const parsedArgs = inst._def.input ? parse2(inst._def.input, args) : args;
+      const parsedArgs = inst._def.input ? parse(inst._def.input, args) : args;
       const result = Reflect.apply(func, this, parsedArgs);
       if (inst._def.output) {
-        return parse2(inst._def.output, result);
+        return parse(inst._def.output, result);
       }
       return result;
     }, "_zod", { value: inst._zod, enumerable: false });
@@ -15215,7 +15031,7 @@ function handleRefineResult(result, payload, input2, inst) {
   }
 }
 
-// node_modules/zod/v4/core/memoizer.js
+// ../../main/node_modules/zod/v4/core/memoizer.js
 var $ZodCyclicError = class extends Error {
   constructor() {
     super(`Cannot parse a reference cycle that closes through a transform`);
@@ -15492,7 +15308,7 @@ function isBackEdge(ctx, value) {
   return backEdges !== void 0 && isRef(value) && backEdges.has(value);
 }
 
-// node_modules/zod/v4/locales/index.js
+// ../../main/node_modules/zod/v4/locales/index.js
 var locales_exports = {};
 __export(locales_exports, {
   ar: () => ar_default,
@@ -15560,7 +15376,7 @@ __export(locales_exports, {
   zhTW: () => zh_TW_default
 });
 
-// node_modules/zod/v4/locales/ar.js
+// ../../main/node_modules/zod/v4/locales/ar.js
 var error = () => {
   const Sizable = {
     string: { unit: "حرف", verb: "أن يحوي" },
@@ -15672,7 +15488,7 @@ function ar_default() {
   };
 }
 
-// node_modules/zod/v4/locales/az.js
+// ../../main/node_modules/zod/v4/locales/az.js
 var error2 = () => {
   const Sizable = {
     string: { unit: "simvol", verb: "olmalıdır" },
@@ -15783,7 +15599,7 @@ function az_default() {
   };
 }
 
-// node_modules/zod/v4/locales/be.js
+// ../../main/node_modules/zod/v4/locales/be.js
 function getBelarusianPlural(count2, one, few, many) {
   const absCount = Math.abs(count2);
   const lastDigit = absCount % 10;
@@ -15952,7 +15768,7 @@ function be_default() {
   };
 }
 
-// node_modules/zod/v4/locales/bg.js
+// ../../main/node_modules/zod/v4/locales/bg.js
 var error4 = () => {
   const Sizable = {
     string: { unit: "символа", verb: "да съдържа" },
@@ -16078,7 +15894,7 @@ function bg_default() {
   };
 }
 
-// node_modules/zod/v4/locales/bn.js
+// ../../main/node_modules/zod/v4/locales/bn.js
 var error5 = () => {
   const Sizable = {
     string: { unit: "অক্ষর", verb: "থাকতে হবে" },
@@ -16192,7 +16008,7 @@ function bn_default() {
   };
 }
 
-// node_modules/zod/v4/locales/ca.js
+// ../../main/node_modules/zod/v4/locales/ca.js
 var error6 = () => {
   const Sizable = {
     string: { unit: "caràcters", verb: "contenir" },
@@ -16306,7 +16122,7 @@ function ca_default() {
   };
 }
 
-// node_modules/zod/v4/locales/ckb.js
+// ../../main/node_modules/zod/v4/locales/ckb.js
 var error7 = () => {
   const Sizable = {
     string: { unit: "پیت", verb: "بێت" },
@@ -16439,7 +16255,7 @@ function ckb_default() {
   };
 }
 
-// node_modules/zod/v4/locales/cs.js
+// ../../main/node_modules/zod/v4/locales/cs.js
 var error8 = () => {
   const Sizable = {
     string: { unit: "znaků", verb: "mít" },
@@ -16556,7 +16372,7 @@ function cs_default() {
   };
 }
 
-// node_modules/zod/v4/locales/da.js
+// ../../main/node_modules/zod/v4/locales/da.js
 var error9 = () => {
   const Sizable = {
     string: { unit: "tegn", verb: "havde" },
@@ -16677,7 +16493,7 @@ function da_default() {
   };
 }
 
-// node_modules/zod/v4/locales/de.js
+// ../../main/node_modules/zod/v4/locales/de.js
 var error10 = () => {
   const Sizable = {
     string: { unit: "Zeichen", verb: "zu haben" },
@@ -16791,7 +16607,7 @@ function de_default() {
   };
 }
 
-// node_modules/zod/v4/locales/el.js
+// ../../main/node_modules/zod/v4/locales/el.js
 var error11 = () => {
   const Sizable = {
     string: { unit: "χαρακτήρες", verb: "να έχει" },
@@ -16904,7 +16720,7 @@ function el_default() {
   };
 }
 
-// node_modules/zod/v4/locales/en.js
+// ../../main/node_modules/zod/v4/locales/en.js
 var error12 = () => {
   const Sizable = {
     string: { unit: "characters", verb: "to have" },
@@ -17029,7 +16845,7 @@ function en_default() {
   };
 }
 
-// node_modules/zod/v4/locales/eo.js
+// ../../main/node_modules/zod/v4/locales/eo.js
 var error13 = () => {
   const Sizable = {
     string: { unit: "karaktrojn", verb: "havi" },
@@ -17144,7 +16960,7 @@ function eo_default() {
   };
 }
 
-// node_modules/zod/v4/locales/es.js
+// ../../main/node_modules/zod/v4/locales/es.js
 var error14 = () => {
   const Sizable = {
     string: { unit: "caracteres", verb: "tener" },
@@ -17281,7 +17097,7 @@ function es_default() {
   };
 }
 
-// node_modules/zod/v4/locales/fa.js
+// ../../main/node_modules/zod/v4/locales/fa.js
 var error15 = () => {
   const Sizable = {
     string: { unit: "کاراکتر", verb: "داشته باشد" },
@@ -17401,7 +17217,7 @@ function fa_default() {
   };
 }
 
-// node_modules/zod/v4/locales/fi.js
+// ../../main/node_modules/zod/v4/locales/fi.js
 var error16 = () => {
   const Sizable = {
     string: { unit: "merkkiä", subject: "merkkijonon" },
@@ -17519,7 +17335,7 @@ function fi_default() {
   };
 }
 
-// node_modules/zod/v4/locales/fr.js
+// ../../main/node_modules/zod/v4/locales/fr.js
 var error17 = () => {
   const Sizable = {
     string: { unit: "caractères", verb: "avoir" },
@@ -17649,7 +17465,7 @@ function fr_default() {
   };
 }
 
-// node_modules/zod/v4/locales/fr-CA.js
+// ../../main/node_modules/zod/v4/locales/fr-CA.js
 var error18 = () => {
   const Sizable = {
     string: { unit: "caractères", verb: "avoir" },
@@ -17762,7 +17578,7 @@ function fr_CA_default() {
   };
 }
 
-// node_modules/zod/v4/locales/gu.js
+// ../../main/node_modules/zod/v4/locales/gu.js
 var error19 = () => {
   const Sizable = {
     string: { unit: "અક્ષર", verb: "હોવા જોઈએ" },
@@ -17876,7 +17692,7 @@ function gu_default() {
   };
 }
 
-// node_modules/zod/v4/locales/he.js
+// ../../main/node_modules/zod/v4/locales/he.js
 var error20 = () => {
   const TypeNames = {
     string: { label: "מחרוזת", gender: "f" },
@@ -18078,7 +17894,7 @@ function he_default() {
   };
 }
 
-// node_modules/zod/v4/locales/hi.js
+// ../../main/node_modules/zod/v4/locales/hi.js
 var error21 = () => {
   const Sizable = {
     string: { unit: "अक्षर", verb: "रखने के लिए" },
@@ -18190,7 +18006,7 @@ function hi_default() {
   };
 }
 
-// node_modules/zod/v4/locales/hr.js
+// ../../main/node_modules/zod/v4/locales/hr.js
 var error22 = () => {
   const Sizable = {
     string: { unit: "znakova", verb: "imati" },
@@ -18317,7 +18133,7 @@ function hr_default() {
   };
 }
 
-// node_modules/zod/v4/locales/hu.js
+// ../../main/node_modules/zod/v4/locales/hu.js
 var error23 = () => {
   const Sizable = {
     string: { unit: "karakter", verb: "legyen" },
@@ -18431,7 +18247,7 @@ function hu_default() {
   };
 }
 
-// node_modules/zod/v4/locales/hy.js
+// ../../main/node_modules/zod/v4/locales/hy.js
 function getArmenianPlural(count2, one, many) {
   return Math.abs(count2) === 1 ? one : many;
 }
@@ -18590,7 +18406,7 @@ function hy_default() {
   };
 }
 
-// node_modules/zod/v4/locales/id.js
+// ../../main/node_modules/zod/v4/locales/id.js
 var error25 = () => {
   const Sizable = {
     string: { unit: "karakter", verb: "memiliki" },
@@ -18702,7 +18518,7 @@ function id_default() {
   };
 }
 
-// node_modules/zod/v4/locales/is.js
+// ../../main/node_modules/zod/v4/locales/is.js
 var error26 = () => {
   const Sizable = {
     string: { unit: "stafi", verb: "að hafa" },
@@ -18817,7 +18633,7 @@ function is_default() {
   };
 }
 
-// node_modules/zod/v4/locales/it.js
+// ../../main/node_modules/zod/v4/locales/it.js
 var error27 = () => {
   const Sizable = {
     string: { unit: "caratteri", verb: "avere" },
@@ -18931,7 +18747,7 @@ function it_default() {
   };
 }
 
-// node_modules/zod/v4/locales/ja.js
+// ../../main/node_modules/zod/v4/locales/ja.js
 var error28 = () => {
   const Sizable = {
     string: { unit: "文字", verb: "である" },
@@ -19044,7 +18860,7 @@ function ja_default() {
   };
 }
 
-// node_modules/zod/v4/locales/ka.js
+// ../../main/node_modules/zod/v4/locales/ka.js
 var error29 = () => {
   const Sizable = {
     string: { unit: "სიმბოლო", verb: "უნდა შეიცავდეს" },
@@ -19162,7 +18978,7 @@ function ka_default() {
   };
 }
 
-// node_modules/zod/v4/locales/km.js
+// ../../main/node_modules/zod/v4/locales/km.js
 var error30 = () => {
   const Sizable = {
     string: { unit: "តួអក្សរ", verb: "គួរមាន" },
@@ -19278,12 +19094,12 @@ function km_default() {
   };
 }
 
-// node_modules/zod/v4/locales/kh.js
+// ../../main/node_modules/zod/v4/locales/kh.js
 function kh_default() {
   return km_default();
 }
 
-// node_modules/zod/v4/locales/kn.js
+// ../../main/node_modules/zod/v4/locales/kn.js
 var error31 = () => {
   const Sizable = {
     string: { unit: "ಅಕ್ಷರಗಳು", verb: "ಹೊಂದಲು" },
@@ -19399,7 +19215,7 @@ function kn_default() {
   };
 }
 
-// node_modules/zod/v4/locales/ko.js
+// ../../main/node_modules/zod/v4/locales/ko.js
 var error32 = () => {
   const Sizable = {
     string: { unit: "문자", verb: "to have" },
@@ -19516,7 +19332,7 @@ function ko_default() {
   };
 }
 
-// node_modules/zod/v4/locales/lt.js
+// ../../main/node_modules/zod/v4/locales/lt.js
 var capitalizeFirstCharacter = (text2) => {
   return text2.charAt(0).toUpperCase() + text2.slice(1);
 };
@@ -19724,7 +19540,7 @@ function lt_default() {
   };
 }
 
-// node_modules/zod/v4/locales/mk.js
+// ../../main/node_modules/zod/v4/locales/mk.js
 var error34 = () => {
   const Sizable = {
     string: { unit: "знаци", verb: "да имаат" },
@@ -19839,7 +19655,7 @@ function mk_default() {
   };
 }
 
-// node_modules/zod/v4/locales/ms.js
+// ../../main/node_modules/zod/v4/locales/ms.js
 var error35 = () => {
   const Sizable = {
     string: { unit: "aksara", verb: "mempunyai" },
@@ -19952,7 +19768,7 @@ function ms_default() {
   };
 }
 
-// node_modules/zod/v4/locales/ne.js
+// ../../main/node_modules/zod/v4/locales/ne.js
 var error36 = () => {
   const Sizable = {
     string: { unit: "अक्षर", verb: "हुनुपर्छ" },
@@ -20064,7 +19880,7 @@ function ne_default() {
   };
 }
 
-// node_modules/zod/v4/locales/nl.js
+// ../../main/node_modules/zod/v4/locales/nl.js
 var error37 = () => {
   const Sizable = {
     string: { unit: "tekens", verb: "heeft" },
@@ -20180,7 +19996,7 @@ function nl_default() {
   };
 }
 
-// node_modules/zod/v4/locales/nn.js
+// ../../main/node_modules/zod/v4/locales/nn.js
 var error38 = () => {
   const Sizable = {
     string: { unit: "teikn", verb: "å ha" },
@@ -20294,7 +20110,7 @@ function nn_default() {
   };
 }
 
-// node_modules/zod/v4/locales/no.js
+// ../../main/node_modules/zod/v4/locales/no.js
 var error39 = () => {
   const Sizable = {
     string: { unit: "tegn", verb: "å ha" },
@@ -20408,7 +20224,7 @@ function no_default() {
   };
 }
 
-// node_modules/zod/v4/locales/ota.js
+// ../../main/node_modules/zod/v4/locales/ota.js
 var error40 = () => {
   const Sizable = {
     string: { unit: "harf", verb: "olmalıdır" },
@@ -20523,7 +20339,7 @@ function ota_default() {
   };
 }
 
-// node_modules/zod/v4/locales/ps.js
+// ../../main/node_modules/zod/v4/locales/ps.js
 var error41 = () => {
   const Sizable = {
     string: { unit: "توکي", verb: "ولري" },
@@ -20643,7 +20459,7 @@ function ps_default() {
   };
 }
 
-// node_modules/zod/v4/locales/pl.js
+// ../../main/node_modules/zod/v4/locales/pl.js
 var error42 = () => {
   const Sizable = {
     string: { unit: "znaków", verb: "mieć" },
@@ -20758,7 +20574,7 @@ function pl_default() {
   };
 }
 
-// node_modules/zod/v4/locales/pt.js
+// ../../main/node_modules/zod/v4/locales/pt.js
 var error43 = () => {
   const Sizable = {
     string: { unit: "caracteres" },
@@ -20902,7 +20718,7 @@ function pt_default() {
   };
 }
 
-// node_modules/zod/v4/locales/pt-BR.js
+// ../../main/node_modules/zod/v4/locales/pt-BR.js
 var error44 = () => {
   const Sizable = {
     string: { unit: "caracteres" },
@@ -21047,7 +20863,7 @@ function pt_BR_default() {
   };
 }
 
-// node_modules/zod/v4/locales/ro.js
+// ../../main/node_modules/zod/v4/locales/ro.js
 var error45 = () => {
   const Sizable = {
     string: { unit: "caractere", verb: "să aibă" },
@@ -21170,7 +20986,7 @@ function ro_default() {
   };
 }
 
-// node_modules/zod/v4/locales/ru.js
+// ../../main/node_modules/zod/v4/locales/ru.js
 function getRussianPlural(count2, one, few, many) {
   const absCount = Math.abs(count2);
   const lastDigit = absCount % 10;
@@ -21339,7 +21155,7 @@ function ru_default() {
   };
 }
 
-// node_modules/zod/v4/locales/sk.js
+// ../../main/node_modules/zod/v4/locales/sk.js
 var error47 = () => {
   const Sizable = {
     string: { unit: "znakov", verb: "mať" },
@@ -21456,7 +21272,7 @@ function sk_default() {
   };
 }
 
-// node_modules/zod/v4/locales/sl.js
+// ../../main/node_modules/zod/v4/locales/sl.js
 var error48 = () => {
   const Sizable = {
     string: { unit: "znakov", verb: "imeti" },
@@ -21571,7 +21387,7 @@ function sl_default() {
   };
 }
 
-// node_modules/zod/v4/locales/sv.js
+// ../../main/node_modules/zod/v4/locales/sv.js
 var error49 = () => {
   const Sizable = {
     string: { unit: "tecken", verb: "att ha" },
@@ -21687,7 +21503,7 @@ function sv_default() {
   };
 }
 
-// node_modules/zod/v4/locales/ta.js
+// ../../main/node_modules/zod/v4/locales/ta.js
 var error50 = () => {
   const Sizable = {
     string: { unit: "எழுத்துக்கள்", verb: "கொண்டிருக்க வேண்டும்" },
@@ -21803,7 +21619,7 @@ function ta_default() {
   };
 }
 
-// node_modules/zod/v4/locales/tg.js
+// ../../main/node_modules/zod/v4/locales/tg.js
 var error51 = () => {
   const Sizable = {
     string: { unit: "аломат", verb: "дошта бошад" },
@@ -21920,7 +21736,7 @@ function tg_default() {
   };
 }
 
-// node_modules/zod/v4/locales/th.js
+// ../../main/node_modules/zod/v4/locales/th.js
 var error52 = () => {
   const Sizable = {
     string: { unit: "ตัวอักษร", verb: "ควรมี" },
@@ -22036,7 +21852,7 @@ function th_default() {
   };
 }
 
-// node_modules/zod/v4/locales/tk.js
+// ../../main/node_modules/zod/v4/locales/tk.js
 var error53 = () => {
   const Sizable = {
     string: { unit: "simwol", verb: "bolmaly" },
@@ -22144,7 +21960,7 @@ function tk_default() {
   };
 }
 
-// node_modules/zod/v4/locales/tr.js
+// ../../main/node_modules/zod/v4/locales/tr.js
 var error54 = () => {
   const Sizable = {
     string: { unit: "karakter", verb: "olmalı" },
@@ -22255,7 +22071,7 @@ function tr_default() {
   };
 }
 
-// node_modules/zod/v4/locales/uk.js
+// ../../main/node_modules/zod/v4/locales/uk.js
 var error55 = () => {
   const Sizable = {
     string: { unit: "символів", verb: "матиме" },
@@ -22369,12 +22185,12 @@ function uk_default() {
   };
 }
 
-// node_modules/zod/v4/locales/ua.js
+// ../../main/node_modules/zod/v4/locales/ua.js
 function ua_default() {
   return uk_default();
 }
 
-// node_modules/zod/v4/locales/ur.js
+// ../../main/node_modules/zod/v4/locales/ur.js
 var error56 = () => {
   const Sizable = {
     string: { unit: "حروف", verb: "ہونا" },
@@ -22490,7 +22306,7 @@ function ur_default() {
   };
 }
 
-// node_modules/zod/v4/locales/uz.js
+// ../../main/node_modules/zod/v4/locales/uz.js
 var error57 = () => {
   const Sizable = {
     string: { unit: "belgi", verb: "bo‘lishi kerak" },
@@ -22604,7 +22420,7 @@ function uz_default() {
   };
 }
 
-// node_modules/zod/v4/locales/vi.js
+// ../../main/node_modules/zod/v4/locales/vi.js
 var error58 = () => {
   const Sizable = {
     string: { unit: "ký tự", verb: "có" },
@@ -22718,7 +22534,7 @@ function vi_default() {
   };
 }
 
-// node_modules/zod/v4/locales/zh-CN.js
+// ../../main/node_modules/zod/v4/locales/zh-CN.js
 var error59 = () => {
   const Sizable = {
     string: { unit: "字符", verb: "包含" },
@@ -22833,7 +22649,7 @@ function zh_CN_default() {
   };
 }
 
-// node_modules/zod/v4/locales/zh-TW.js
+// ../../main/node_modules/zod/v4/locales/zh-TW.js
 var error60 = () => {
   const Sizable = {
     string: { unit: "字元", verb: "擁有" },
@@ -22946,7 +22762,7 @@ function zh_TW_default() {
   };
 }
 
-// node_modules/zod/v4/locales/yo.js
+// ../../main/node_modules/zod/v4/locales/yo.js
 var error61 = () => {
   const Sizable = {
     string: { unit: "àmi", verb: "ní" },
@@ -23059,7 +22875,7 @@ function yo_default() {
   };
 }
 
-// node_modules/zod/v4/core/registries.js
+// ../../main/node_modules/zod/v4/core/registries.js
 var _a2;
 var $output = /* @__PURE__ */ Symbol("ZodOutput");
 var $input = /* @__PURE__ */ Symbol("ZodInput");
@@ -23109,7 +22925,7 @@ function registry() {
 (_a2 = globalThis).__zod_globalRegistry ?? (_a2.__zod_globalRegistry = registry());
 var globalRegistry = globalThis.__zod_globalRegistry;
 
-// node_modules/zod/v4/core/compile.js
+// ../../main/node_modules/zod/v4/core/compile.js
 var INVALID = /* @__PURE__ */ Symbol.for("zod.compile.invalid");
 var FALLBACK_FLAG = /* @__PURE__ */ Symbol.for("zod.compile.fallback");
 var ZodCompileAsyncError = class extends Error {
@@ -24719,7 +24535,7 @@ function generateTransformCheck(doc, ctx, schema2, accessor) {
   return accessor;
 }
 
-// node_modules/zod/v4/core/api.js
+// ../../main/node_modules/zod/v4/core/api.js
 function snapshotChecks(def) {
   if (def.checks)
     def.checks = [...def.checks];
@@ -25507,18 +25323,18 @@ function _set(Class2, valueType, params) {
 }
 // @__NO_SIDE_EFFECTS__
 function _enum(Class2, values, params) {
-  const entries2 = Array.isArray(values) ? Object.fromEntries(values.map((v) => [v, v])) : values;
+  const entries3 = Array.isArray(values) ? Object.fromEntries(values.map((v) => [v, v])) : values;
   return new Class2({
     type: "enum",
-    entries: entries2,
+    entries: entries3,
     ...normalizeParams(params)
   });
 }
 // @__NO_SIDE_EFFECTS__
-function _nativeEnum(Class2, entries2, params) {
+function _nativeEnum(Class2, entries3, params) {
   return new Class2({
     type: "enum",
-    entries: entries2,
+    entries: entries3,
     ...normalizeParams(params)
   });
 }
@@ -25778,7 +25594,7 @@ function _stringFormat(Class2, format3, fnOrRegex, _params = {}) {
   return inst;
 }
 
-// node_modules/zod/v4/core/to-json-schema.js
+// ../../main/node_modules/zod/v4/core/to-json-schema.js
 function assignProps(target, ...sources) {
   for (const source of sources) {
     for (const key of Reflect.ownKeys(source)) {
@@ -26308,7 +26124,7 @@ var createStandardJSONSchemaMethod = (schema2, io, processors = {}) => (params) 
   return finalize(ctx, schema2);
 };
 
-// node_modules/zod/v4/core/json-schema-processors.js
+// ../../main/node_modules/zod/v4/core/json-schema-processors.js
 var narrowMin = (agg, key, value) => {
   if (agg[key] === void 0 || value > agg[key])
     agg[key] = value;
@@ -27056,7 +26872,7 @@ function toJSONSchema(input2, params) {
   return finalize(ctx, input2);
 }
 
-// node_modules/zod/v4/core/json-schema-generator.js
+// ../../main/node_modules/zod/v4/core/json-schema-generator.js
 var JSONSchemaGenerator = class {
   /** @deprecated Access via ctx instead */
   get metadataRegistry() {
@@ -27134,10 +26950,10 @@ var JSONSchemaGenerator = class {
   }
 };
 
-// node_modules/zod/v4/core/json-schema.js
+// ../../main/node_modules/zod/v4/core/json-schema.js
 var json_schema_exports = {};
 
-// node_modules/zod/v4/classic/schemas.js
+// ../../main/node_modules/zod/v4/classic/schemas.js
 var schemas_exports2 = {};
 __export(schemas_exports2, {
   ZodAny: () => ZodAny,
@@ -27318,7 +27134,7 @@ __export(schemas_exports2, {
   xor: () => xor
 });
 
-// node_modules/zod/v4/classic/checks.js
+// ../../main/node_modules/zod/v4/classic/checks.js
 var checks_exports2 = {};
 __export(checks_exports2, {
   endsWith: () => _endsWith,
@@ -27353,7 +27169,7 @@ __export(checks_exports2, {
   uppercase: () => _uppercase
 });
 
-// node_modules/zod/v4/classic/errors.js
+// ../../main/node_modules/zod/v4/classic/errors.js
 var _installedErrorProtos = /* @__PURE__ */ new WeakSet([Object.prototype, Error.prototype]);
 function _lazyMethod(proto, key, make) {
   Object.defineProperty(proto, key, {
@@ -27399,8 +27215,8 @@ var ZodRealError = /* @__PURE__ */ $constructor("ZodError", initializer2, void 0
   Parent: Error
 });
 
-// node_modules/zod/v4/classic/parse.js
-var parse3 = /* @__PURE__ */ _parse(ZodRealError);
+// ../../main/node_modules/zod/v4/classic/parse.js
+var parse2 = /* @__PURE__ */ _parse(ZodRealError);
 var parseAsync2 = /* @__PURE__ */ _parseAsync(ZodRealError);
 var safeParse2 = /* @__PURE__ */ _safeParse(ZodRealError);
 var safeParseAsync2 = /* @__PURE__ */ _safeParseAsync(ZodRealError);
@@ -27413,7 +27229,7 @@ var safeDecode2 = /* @__PURE__ */ _safeDecode(ZodRealError);
 var safeEncodeAsync2 = /* @__PURE__ */ _safeEncodeAsync(ZodRealError);
 var safeDecodeAsync2 = /* @__PURE__ */ _safeDecodeAsync(ZodRealError);
 
-// node_modules/zod/v4/classic/schemas.js
+// ../../main/node_modules/zod/v4/classic/schemas.js
 function _ensureDefaultLocale() {
   if (!globalConfig.localeError)
     config(en_default());
@@ -27537,7 +27353,7 @@ var ZodType = /* @__PURE__ */ $constructor("ZodType", (inst, def) => {
     util_exports.own(this, "~standard", value);
   },
   parse: function _parse2(data, params) {
-    return parse3(this, data, params, { callee: _parse2 });
+    return parse2(this, data, params, { callee: _parse2 });
   },
   parseAsync: async function _parseAsync2(data, params) {
     return await parseAsync2(this, data, params, { callee: _parseAsync2 });
@@ -28501,17 +28317,17 @@ var ZodEnum = /* @__PURE__ */ $constructor("ZodEnum", (inst, def) => {
   };
 });
 function _enum2(values, params) {
-  const entries2 = Array.isArray(values) ? Object.fromEntries(values.map((v) => [v, v])) : values;
+  const entries3 = Array.isArray(values) ? Object.fromEntries(values.map((v) => [v, v])) : values;
   return new ZodEnum({
     type: "enum",
-    entries: entries2,
+    entries: entries3,
     ...util_exports.normalizeParams(params)
   });
 }
-function nativeEnum(entries2, params) {
+function nativeEnum(entries3, params) {
   return new ZodEnum({
     type: "enum",
-    entries: entries2,
+    entries: entries3,
     ...util_exports.normalizeParams(params)
   });
 }
@@ -28878,7 +28694,7 @@ function preprocess(fn, schema2) {
   });
 }
 
-// node_modules/zod/v4/classic/compat.js
+// ../../main/node_modules/zod/v4/classic/compat.js
 var ZodIssueCode = {
   invalid_type: "invalid_type",
   too_big: "too_big",
@@ -28904,7 +28720,7 @@ var ZodFirstPartyTypeKind;
 /* @__PURE__ */ (function(ZodFirstPartyTypeKind2) {
 })(ZodFirstPartyTypeKind || (ZodFirstPartyTypeKind = {}));
 
-// node_modules/zod/v4/classic/iso.js
+// ../../main/node_modules/zod/v4/classic/iso.js
 var iso_exports = {};
 __export(iso_exports, {
   ZodISODate: () => ZodISODate,
@@ -28929,7 +28745,7 @@ function duration2(params) {
   return _isoDuration(ZodISODuration, params);
 }
 
-// node_modules/zod/v4/classic/from-json-schema.js
+// ../../main/node_modules/zod/v4/classic/from-json-schema.js
 var z = {
   ...schemas_exports2,
   ...checks_exports2,
@@ -29662,7 +29478,7 @@ function fromJSONSchema(schema2, params) {
   return convertSchema(normalized, ctx);
 }
 
-// node_modules/zod/v4/core/visit.js
+// ../../main/node_modules/zod/v4/core/visit.js
 var RESOLVING = /* @__PURE__ */ Symbol("z.visit/resolving");
 function visit(schema2, fnOrHandlers) {
   const fn = typeof fnOrHandlers === "function" ? fnOrHandlers : (node2, rewritten) => {
@@ -29670,7 +29486,7 @@ function visit(schema2, fnOrHandlers) {
     return h2 ? h2(node2, rewritten) : node2;
   };
   const cache = /* @__PURE__ */ new Map();
-  function run2(s) {
+  function run3(s) {
     const cached2 = cache.get(s);
     if (cached2 === RESOLVING) {
       return new $ZodLazy({
@@ -29696,21 +29512,21 @@ function visit(schema2, fnOrHandlers) {
         let changed = false;
         const newShape = {};
         for (const k of keys) {
-          const mapped = run2(oldShape[k]);
+          const mapped = run3(oldShape[k]);
           if (mapped !== oldShape[k])
             changed = true;
           newShape[k] = mapped;
         }
         let newCatchall = def.catchall;
         if (def.catchall) {
-          newCatchall = run2(def.catchall);
+          newCatchall = run3(def.catchall);
           if (newCatchall !== def.catchall)
             changed = true;
         }
         return changed ? clone(s, { ...def, shape: newShape, catchall: newCatchall }) : s;
       }
       case "array": {
-        const mapped = run2(def.element);
+        const mapped = run3(def.element);
         return mapped === def.element ? s : clone(s, { ...def, element: mapped });
       }
       case "tuple": {
@@ -29718,14 +29534,14 @@ function visit(schema2, fnOrHandlers) {
         let changed = false;
         const newItems = [];
         for (const item of oldItems) {
-          const mapped = run2(item);
+          const mapped = run3(item);
           if (mapped !== item)
             changed = true;
           newItems.push(mapped);
         }
         let newRest = def.rest;
         if (def.rest) {
-          newRest = run2(def.rest);
+          newRest = run3(def.rest);
           if (newRest !== def.rest)
             changed = true;
         }
@@ -29733,12 +29549,12 @@ function visit(schema2, fnOrHandlers) {
       }
       case "record":
       case "map": {
-        const newKey = run2(def.keyType);
-        const newVal = run2(def.valueType);
+        const newKey = run3(def.keyType);
+        const newVal = run3(def.valueType);
         return newKey === def.keyType && newVal === def.valueType ? s : clone(s, { ...def, keyType: newKey, valueType: newVal });
       }
       case "set": {
-        const newVal = run2(def.valueType);
+        const newVal = run3(def.valueType);
         return newVal === def.valueType ? s : clone(s, { ...def, valueType: newVal });
       }
       case "union": {
@@ -29746,7 +29562,7 @@ function visit(schema2, fnOrHandlers) {
         let changed = false;
         const newOptions = [];
         for (const opt of oldOptions) {
-          const mapped = run2(opt);
+          const mapped = run3(opt);
           if (mapped !== opt)
             changed = true;
           newOptions.push(mapped);
@@ -29754,8 +29570,8 @@ function visit(schema2, fnOrHandlers) {
         return changed ? clone(s, { ...def, options: newOptions }) : s;
       }
       case "intersection": {
-        const newLeft = run2(def.left);
-        const newRight = run2(def.right);
+        const newLeft = run3(def.left);
+        const newRight = run3(def.right);
         return newLeft === def.left && newRight === def.right ? s : clone(s, { ...def, left: newLeft, right: newRight });
       }
       case "optional":
@@ -29767,23 +29583,23 @@ function visit(schema2, fnOrHandlers) {
       case "nonoptional":
       case "promise":
       case "success": {
-        const newInner = run2(def.innerType);
+        const newInner = run3(def.innerType);
         return newInner === def.innerType ? s : clone(s, { ...def, innerType: newInner });
       }
       case "pipe": {
-        const newIn = run2(def.in);
-        const newOut = run2(def.out);
+        const newIn = run3(def.in);
+        const newOut = run3(def.out);
         return newIn === def.in && newOut === def.out ? s : clone(s, { ...def, in: newIn, out: newOut });
       }
       case "function": {
-        const newInput = run2(def.input);
-        const newOutput = run2(def.output);
+        const newInput = run3(def.input);
+        const newOutput = run3(def.output);
         return newInput === def.input && newOutput === def.output ? s : clone(s, { ...def, input: newInput, output: newOutput });
       }
       case "lazy": {
         const original = def.getter;
         const { _cachedInner, ...rest } = def;
-        return clone(s, { ...rest, getter: () => run2(original()) });
+        return clone(s, { ...rest, getter: () => run3(original()) });
       }
       // A leaf by choice: `parts` are regex fragments, not data positions.
       case "template_literal":
@@ -29814,10 +29630,10 @@ function visit(schema2, fnOrHandlers) {
       }
     }
   }
-  return run2(schema2);
+  return run3(schema2);
 }
 
-// node_modules/zod/v4/classic/deep-partial.js
+// ../../main/node_modules/zod/v4/classic/deep-partial.js
 function deepPartial(schema2) {
   return visit(schema2, {
     object: (s) => s.partial(),
@@ -29829,7 +29645,7 @@ function deepPartial(schema2) {
   });
 }
 
-// node_modules/zod/v4/classic/in-out.js
+// ../../main/node_modules/zod/v4/classic/in-out.js
 function withChecks(side, checks) {
   if (!checks?.length)
     return side;
@@ -29859,7 +29675,7 @@ function output(schema2) {
   });
 }
 
-// node_modules/zod/v4/classic/coerce.js
+// ../../main/node_modules/zod/v4/classic/coerce.js
 var coerce_exports = {};
 __export(coerce_exports, {
   bigint: () => bigint3,
@@ -29896,15 +29712,24 @@ var buildRecord = external_exports.object({
   /** Milliseconds since the epoch, like all times in records. */
   startedAt: external_exports.number(),
   client: external_exports.object({
+    folder: external_exports.string(),
     key: hex64,
     sha256: hex64,
     installHash: hex64,
-    /** Digest of the value of each variable that the build could read. */
-    env: external_exports.record(external_exports.string(), hex64)
+    /** Digest of the value of each variable that the build could read; null where the app has not set it. */
+    env: external_exports.record(external_exports.string(), hex64.nullable())
   }),
   server: external_exports.object({ folder: external_exports.string(), public: external_exports.string() }),
-  captured: external_exports.object({ at: external_exports.number(), builder: external_exports.string(), image: external_exports.string(), reference: external_exports.string() }).optional(),
-  liveAt: external_exports.number().optional()
+  captured: external_exports.object({
+    at: external_exports.number(),
+    builder: external_exports.string(),
+    image: external_exports.string(),
+    reference: external_exports.string(),
+    /** Dokku's port mappings (`scheme:host:container`, separated by spaces) as the builder detected them. */
+    ports: external_exports.string()
+  }).optional(),
+  /** When it went live on each stage last. */
+  live: external_exports.object({ staging: external_exports.number().optional(), production: external_exports.number().optional() })
 });
 var deployNote = external_exports.object({
   format: external_exports.literal(1),
@@ -29933,13 +29758,15 @@ var artifactRecord = external_exports.object({
 var historyEntry = external_exports.object({
   format: external_exports.literal(1),
   at: external_exports.number(),
-  kind: external_exports.literal("deploy"),
+  kind: external_exports.enum(["deploy", "promote", "rollback"]),
+  /** The job, for what runs as one. */
+  job: external_exports.string().optional(),
   app: external_exports.string(),
   build: external_exports.string(),
   commit: external_exports.string(),
   image: external_exports.string().optional(),
   by: person,
-  result: external_exports.literal("live"),
+  result: external_exports.enum(["live", "put-back", "mixed"]),
   durationMs: external_exports.number()
 });
 var buildLabel = "com.flight-launch.build";
@@ -29953,14 +29780,516 @@ function buildName(app, buildId, taken) {
   }
 }
 
+// src/domain/live.ts
+function liveBuild(containers, records) {
+  const [first] = containers;
+  if (first === void 0) return { state: "not-deployed" };
+  if (containers.some((container2) => container2.build !== first.build)) {
+    return { state: "mixed", builds: containers.map(({ process: process10, build: build2 }) => ({ process: process10, build: build2 })) };
+  }
+  if (first.build === void 0) return { state: "foreign" };
+  return {
+    state: "build",
+    build: first.build,
+    record: records.find((record3) => record3.name === first.build)
+  };
+}
+
+// src/operations/live.ts
+async function appContainers({ dokku, docker }, app) {
+  const listed = await dokku.containers(app);
+  const found = await docker.containers(listed.map(({ id }) => id));
+  return listed.flatMap(({ process: process10, id }) => {
+    const container2 = found.find((candidate) => candidate.id === id);
+    if (container2 === void 0) return [];
+    const { running, image: image2, labels: labels2 } = container2;
+    return [{ process: process10, id, running, image: image2, build: labels2[buildLabel], commit: labels2[commitLabel] }];
+  });
+}
+async function findLive(services, pipeline3, app, stage) {
+  const live = liveBuild(await appContainers(services, app), []);
+  if (live.state !== "build") return live;
+  const record3 = await readableRecord(services, pipeline3, live.build);
+  if (record3 === void 0 || record3.live[stage] !== void 0) return { ...live, record: record3 };
+  const note = record3.app === app ? recordDeploy : noteLive;
+  return { ...live, record: await note(services, pipeline3, stage, record3) };
+}
+async function readableRecord({ store, terminal }, pipeline3, build2) {
+  try {
+    return await store.build(pipeline3, build2);
+  } catch (error62) {
+    if (!(error62 instanceof UserError)) throw error62;
+    terminal.warn(error62.message);
+    return void 0;
+  }
+}
+async function recordDeploy(services, pipeline3, stage, record3) {
+  const at2 = services.clock.now();
+  const noted = await noteLive(services, pipeline3, stage, record3);
+  await services.store.appendHistory(pipeline3, {
+    format: 1,
+    at: at2,
+    kind: "deploy",
+    app: record3.app,
+    build: record3.name,
+    commit: record3.commit,
+    ...record3.captured === void 0 ? {} : { image: record3.captured.image },
+    by: record3.by,
+    result: "live",
+    durationMs: at2 - record3.startedAt
+  });
+  return noted;
+}
+async function noteLive({ store, clock }, pipeline3, stage, record3) {
+  const noted = { ...record3, live: { ...record3.live, [stage]: clock.now() } };
+  await store.saveBuild(pipeline3, noted);
+  return noted;
+}
+
+// src/operations/changes.ts
+async function pendingChanges(services, pipeline3) {
+  const { staging, production, name } = pipeline3;
+  const ofStaging = await findLive(services, name, staging, "staging");
+  const ofProduction = await findLive(services, name, production, "production");
+  const [to, from] = [ofStaging, ofProduction].map(
+    (live) => live.state === "build" ? live.record : void 0
+  );
+  if (to === void 0 || from === void 0) {
+    return { changes: void 0, reason: `${to === void 0 ? staging : production} has no live build` };
+  }
+  const clientFolder2 = to.client.folder;
+  return {
+    changes: await services.repository.changes([staging, production], from.commit, to.commit),
+    clientFolder: clientFolder2
+  };
+}
+
+// src/commands/arguments.ts
+var import_node_util = require("node:util");
+var dokkuFlags = /* @__PURE__ */ new Set(["--quiet", "--trace", "--force"]);
+function parseArguments(usage13, args, rules) {
+  const { required: required2 = [], optional: optional2 = [], values = [], flags = [] } = rules;
+  const wrong = (problem) => new UsageError(problem, { remedy: `Usage: dokku ${usage13}` });
+  const parsed = parse3(
+    args.filter((arg) => !dokkuFlags.has(arg)),
+    values,
+    flags,
+    wrong
+  );
+  const names2 = [...required2, ...optional2];
+  const missing = required2[parsed.positionals.length];
+  if (missing !== void 0) throw wrong(`${missing} is missing`);
+  const extra = parsed.positionals[names2.length];
+  if (extra !== void 0) throw wrong(`${quoted(extra)} is one argument too many`);
+  return {
+    positional: (name) => parsed.positionals[names2.indexOf(name)],
+    value: (name) => parsed.values.get(name),
+    flag: (name) => parsed.flags.has(name)
+  };
+}
+function parse3(args, values, flags, wrong) {
+  const options = {};
+  for (const name of values) options[name] = { type: "string", multiple: true };
+  for (const name of flags) options[name] = { type: "boolean", multiple: true };
+  const parsed = strictly(args, options, wrong);
+  const found = {
+    positionals: parsed.positionals,
+    values: /* @__PURE__ */ new Map(),
+    flags: /* @__PURE__ */ new Set()
+  };
+  for (const [name, given] of Object.entries(parsed.values)) {
+    const list3 = Array.isArray(given) ? given : [given];
+    if (list3.length > 1) throw wrong(`--${name} is given ${String(list3.length)} times`);
+    const [value] = list3;
+    if (typeof value === "string") found.values.set(name, value);
+    if (value === true) found.flags.add(name);
+  }
+  return found;
+}
+function strictly(args, options, wrong) {
+  try {
+    return (0, import_node_util.parseArgs)({ args, options, allowPositionals: true, strict: true });
+  } catch (error62) {
+    if (error62 instanceof TypeError) throw wrong(printable(plainly(error62.message)));
+    throw error62;
+  }
+}
+function plainly(message) {
+  return message.replace(/^Option '(--[^ ']+).*argument (?:missing|is ambiguous).*$/s, "$1 needs a value").replace(/\.\s.*/s, "");
+}
+function wantsJson(args) {
+  const format3 = args.value("format") ?? "stdout";
+  if (format3 === "json" || format3 === "stdout") return format3 === "json";
+  throw new UsageError(`there is no format ${quoted(format3)}`, { remedy: "Use `json` or `stdout`." });
+}
+
+// src/domain/pipeline.ts
+var stages = ["staging", "production"];
+var appName = /^[a-z0-9][a-z0-9.-]{0,62}$/;
+var pipelineName = /^[a-z0-9]+(?:(?:\.|-+)[a-z0-9]+)*$/;
+function checkPipelineName(name) {
+  if (name.length <= 63 && pipelineName.test(name)) return;
+  throw new UsageError(`${quoted(name)} cannot be the name of a pipeline`, {
+    remedy: "Use lower-case letters, digits, and `.` and `-` between them, at most 63 characters, such as `flight-launch`."
+  });
+}
+function checkAppName(name) {
+  if (appName.test(name) && !name.includes("..")) return;
+  throw new UsageError(`${quoted(name)} cannot be the name of an app`, {
+    remedy: "Use lower-case letters, digits, `-` and single `.`, at most 63 of them, beginning with a letter or digit."
+  });
+}
+function defaultApps(name) {
+  return { staging: `${name}-staging`, production: name };
+}
+function stageOf(pipeline3, app) {
+  const stage = stages.find((candidate) => pipeline3[candidate] === app);
+  if (stage === void 0) throw new UserError(`${app} is not an app of pipeline ${pipeline3.name}`);
+  return stage;
+}
+function choosePipeline(named, all) {
+  if (named !== void 0) {
+    checkPipelineName(named);
+    if (all.includes(named)) return named;
+    throw new UsageError(`there is no pipeline ${named}`, { remedy: list(all) });
+  }
+  const [only] = all;
+  if (only !== void 0 && all.length === 1) return only;
+  throw new UsageError(all.length === 0 ? "there is no pipeline yet" : "this host has several pipelines", {
+    remedy: all.length === 0 ? list(all) : `Name one: ${all.join(", ")}.`
+  });
+}
+function list(all) {
+  return all.length === 0 ? "`dokku flight-launch:setup NAME` creates one." : `Pipelines of this host: ${all.join(", ")}.`;
+}
+
+// src/domain/job.ts
+var jobRecord = external_exports.object({
+  format: external_exports.literal(1),
+  id: external_exports.string(),
+  kind: external_exports.enum(["promote", "rollback"]),
+  by: buildRecord.shape.by,
+  createdAt: external_exports.number(),
+  build: external_exports.string(),
+  commit: external_exports.string()
+});
+var before = external_exports.object({
+  /** Id of `dokku/<app>:latest`, null where the app was never built. */
+  image: external_exports.string().nullable(),
+  /** Name of the variable that holds the revision; empty where the app has none. */
+  revisionName: external_exports.string(),
+  /** Its value, null where it was not set. */
+  revision: external_exports.string().nullable(),
+  /** Dokku's properties, null where not set. */
+  detectedBuilder: external_exports.string().nullable(),
+  detectedPorts: external_exports.string().nullable(),
+  sourceImage: external_exports.string().nullable(),
+  /** Builds that the containers carried, without those of unknown origin. */
+  builds: external_exports.array(external_exports.string())
+});
+var at = external_exports.number();
+var identity = external_exports.object({ pid: external_exports.number(), startedAt: external_exports.string() });
+var journalEntry = external_exports.discriminatedUnion("step", [
+  external_exports.object({ format: external_exports.literal(1), at, step: external_exports.literal("started"), process: identity }),
+  external_exports.object({ format: external_exports.literal(1), at, step: external_exports.literal("noted"), before, dokkuPid: external_exports.number() }),
+  external_exports.object({ format: external_exports.literal(1), at, step: external_exports.literal("releasing"), process: identity }),
+  external_exports.object({ format: external_exports.literal(1), at, step: external_exports.literal("released"), status: external_exports.number() }),
+  external_exports.object({ format: external_exports.literal(1), at, step: external_exports.literal("putting-back"), process: identity }),
+  external_exports.object({
+    format: external_exports.literal(1),
+    at,
+    step: external_exports.literal("ended"),
+    result: external_exports.enum(["live", "put-back", "mixed", "refused"]),
+    exit: external_exports.union([external_exports.literal(0), external_exports.literal(1), external_exports.literal(3), external_exports.literal(4)])
+  })
+]);
+function lastStep(journal, step) {
+  return journal.findLast((entry) => entry.step === step);
+}
+function parseJournal(text2) {
+  const lines2 = text2.split("\n");
+  const torn = lines2.pop() ?? "";
+  const entries3 = lines2.filter((line) => line !== "").map((line) => journalEntry.parse(JSON.parse(line)));
+  const last = parseLine(torn);
+  return last === void 0 ? entries3 : [...entries3, last];
+}
+function parseLine(line) {
+  try {
+    return journalEntry.safeParse(JSON.parse(line)).data;
+  } catch (error62) {
+    if (error62 instanceof SyntaxError) return void 0;
+    throw error62;
+  }
+}
+function jobId(now, taken) {
+  const first = new Date(now).toISOString().replace(/\.\d+Z$/, "").replaceAll(/[-:]/g, "").replace("T", "-");
+  for (let number4 = 1; ; number4++) {
+    const id = number4 === 1 ? first : `${first}-${number4}`;
+    if (!taken.includes(id)) return id;
+  }
+}
+
+// src/operations/job-runs.ts
+async function unfinishedJob({ jobs, processes }, pipeline3) {
+  for (const job of await jobs.list(pipeline3)) {
+    const journal = await jobs.journal(pipeline3, job.id);
+    if (lastStep(journal, "ended") !== void 0) continue;
+    const started = lastStep(journal, "started");
+    const running = started !== void 0 && await processes.startOf(started.process.pid) === started.process.startedAt;
+    return { job, running };
+  }
+  return void 0;
+}
+async function settleInterrupted(services, pipeline3) {
+  const unfinished = await unfinishedJob(services, pipeline3);
+  if (unfinished === void 0 || unfinished.running) return;
+  const { job } = unfinished;
+  services.terminal.warn(`${job.kind} ${job.id} of build ${job.build} was interrupted; settling it first`);
+  await services.jobs.start(pipeline3, job);
+  if (await services.jobs.follow(pipeline3, job.id) === void 0) {
+    services.terminal.warn(`${job.kind} ${job.id} could not be settled; the next command tries again`);
+  }
+}
+async function startJob(services, pipeline3, kind, build2, detach) {
+  const { jobs, clock, caller, terminal, locks } = services;
+  await locks.pipeline(pipeline3, kind, () => Promise.resolve());
+  const unfinished = await unfinishedJob(services, pipeline3);
+  if (unfinished !== void 0) {
+    throw new UserError(`${unfinished.job.kind} ${unfinished.job.id} has not ended`, {
+      remedy: `See \`dokku flight-launch:logs ${unfinished.job.id}\` for what stands in its way.`,
+      exit: exitStatus.locked
+    });
+  }
+  const taken = (await jobs.list(pipeline3)).map((job2) => job2.id);
+  const job = {
+    format: 1,
+    id: jobId(clock.now(), taken),
+    kind,
+    by: {
+      name: caller.name,
+      ...caller.fingerprint === void 0 ? {} : { fingerprint: caller.fingerprint }
+    },
+    createdAt: clock.now(),
+    build: build2.name,
+    commit: build2.commit
+  };
+  await jobs.start(pipeline3, job);
+  terminal.step(`Started ${kind} ${job.id}; it goes on if this connection breaks`);
+  if (!detach) return followJob(services, pipeline3, job);
+  terminal.detail(`follow it: dokku flight-launch:logs ${job.id} --follow`);
+  return exitStatus.done;
+}
+async function followJob({ jobs }, pipeline3, job) {
+  const status2 = await jobs.follow(pipeline3, job.id);
+  if (status2 !== void 0) return status2;
+  throw new UserError(`${job.kind} ${job.id} was interrupted`, {
+    remedy: "Run `dokku flight-launch:status`: it settles what was left.",
+    exit: exitStatus.resumable
+  });
+}
+
+// src/commands/pipeline-argument.ts
+async function readPipeline(services, verb, named) {
+  const { store, dokku } = services;
+  const pipeline3 = await store.pipeline(choosePipeline(named, await store.pipelines()));
+  await dokku.authorize(`flight-launch:${verb}`, [pipeline3.staging, pipeline3.production]);
+  await settleInterrupted(services, pipeline3.name);
+  return pipeline3;
+}
+
+// src/commands/diff.ts
+var usage = "diff [NAME] [--format json]";
+var diff = {
+  usage,
+  about: "Show what a promote would bring to production",
+  help: ["Commits and changed files between what is live on production and on staging."],
+  async run(services, args) {
+    const given = parseArguments(`flight-launch:${usage}`, args, { optional: ["NAME"], values: ["format"] });
+    const json2 = wantsJson(given);
+    const pipeline3 = await readPipeline(services, "diff", given.positional("NAME"));
+    const pending = await pendingChanges(services, pipeline3);
+    if (pending.changes === void 0) {
+      throw new UserError(`there is nothing to compare: ${pending.reason}`, {
+        remedy: "Both apps need a live build of flight-launch; `dokku flight-launch:status` shows them."
+      });
+    }
+    if (json2) services.terminal.print(JSON.stringify(pending.changes));
+    else show(services, pending.changes, pending.clientFolder);
+    return void 0;
+  }
+};
+function show({ terminal, clock }, changes, clientFolder2) {
+  const line = ({ id, author, subject, at: at2 }) => `${id.slice(0, 8)} ${printable(author, 30)}: ${printable(subject, 72)} (${formatAge(clock.now(), at2)})`;
+  terminal.header(`${changes.added.length} commits would come to production`);
+  for (const commit of changes.added) terminal.detail(line(commit));
+  if (changes.removed.length > 0) {
+    terminal.header(`${changes.removed.length} commits of production would go`);
+    for (const commit of changes.removed) terminal.detail(line(commit));
+  }
+  const client = changes.files.filter(({ path: path6 }) => isInside(path6, clientFolder2));
+  for (const [title2, files] of [
+    ["Client", client],
+    ["Server and others", changes.files.filter((file2) => !client.includes(file2))]
+  ]) {
+    terminal.header(`${title2}: ${files.length} files`);
+    for (const { status: status2, path: path6 } of files) terminal.detail(`${status2} ${printable(path6)}`);
+  }
+}
+
+// src/commands/help.ts
+function helpCommand(commands2) {
+  return {
+    usage: "help [COMMAND]",
+    about: "Show this list or what a command takes",
+    run({ terminal }, args) {
+      const verb = parseArguments("flight-launch:help [COMMAND]", args, { optional: ["COMMAND"] }).positional(
+        "COMMAND"
+      );
+      for (const line of verb === void 0 ? overview(commands2()) : detailed(commands2(), verb))
+        terminal.print(line);
+      return Promise.resolve(void 0);
+    }
+  };
+}
+function helpLines(commands2) {
+  return Object.values(commands2).map(({ usage: usage13, about }) => `    flight-launch:${usage13}, ${about}`).sort();
+}
+function overview(commands2) {
+  const rows = Object.values(commands2).map(({ usage: usage13, about }) => [`flight-launch:${usage13}`, about]);
+  const width = Math.min(60, Math.max(...rows.map(([usage13]) => usage13.length)));
+  return [
+    "Usage: dokku flight-launch[:COMMAND]",
+    "",
+    "Build the client of a monorepo on this host and deploy it with the server.",
+    "",
+    "Additional commands:",
+    ...rows.sort().map(([usage13, about]) => `    ${usage13.padEnd(width)}  ${about}`),
+    "",
+    "Exit status: 0 done; 1 failed (nothing changed or put back); 2 wrong usage or configuration;",
+    "             3 stopped half-way (can be resumed); 4 locked by another; 20 no such app."
+  ];
+}
+function detailed(commands2, name) {
+  const verb = name.replace(/^flight-launch:/, "");
+  const command2 = Object.hasOwn(commands2, verb) ? commands2[verb] : void 0;
+  if (command2 === void 0) {
+    throw new UsageError(`there is no command ${quoted(verb)}`, {
+      remedy: `Commands: ${Object.keys(commands2).sort().join(", ")}.`
+    });
+  }
+  return [`Usage: dokku flight-launch:${command2.usage}`, "", `${command2.about}.`, ...command2.help ?? []];
+}
+
+// src/commands/history.ts
+var usage2 = "history [NAME] [--format json]";
+var history = {
+  usage: usage2,
+  about: "List deploys and promotes and rollbacks",
+  help: ["The newest last: when, what, who, build, commit, image, result and how long it took."],
+  async run(services, args) {
+    const given = parseArguments(`flight-launch:${usage2}`, args, { optional: ["NAME"], values: ["format"] });
+    const json2 = wantsJson(given);
+    const { name } = await readPipeline(services, "history", given.positional("NAME"));
+    const { store, terminal, clock } = services;
+    const entries3 = await store.history(name);
+    const job = (await unfinishedJob(services, name))?.job;
+    if (json2) {
+      terminal.print(JSON.stringify({ entries: entries3.map(toJson), underWay: job ?? null }));
+      return void 0;
+    }
+    terminal.header(`History of pipeline ${name}`);
+    for (const entry of entries3) terminal.detail(describe3(entry, clock.now()));
+    if (job !== void 0)
+      terminal.detail(`under way: ${job.kind} ${job.id} of ${job.build} by ${job.by.name}`);
+    return void 0;
+  }
+};
+function toJson(entry) {
+  const { format: _, at: at2, ...rest } = entry;
+  return { at: new Date(at2).toISOString(), ...rest };
+}
+function describe3(entry, now) {
+  const { at: at2, kind, app, build: build2, commit, by, result, durationMs, image: image2 } = entry;
+  const when = new Date(at2).toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
+  const who = by.fingerprint === void 0 ? by.name : `${by.name} (${by.fingerprint})`;
+  const what = `${kind} ${result} on ${app}: ${build2}, commit ${commit.slice(0, 8)}`;
+  const from = image2 === void 0 ? "" : `, image ${image2.replace("sha256:", "").slice(0, 12)}`;
+  return `${when} (${formatAge(now, at2)}) ${what}${from}, by ${who}, took ${formatDuration(durationMs)}`;
+}
+
+// src/commands/list.ts
+var usage3 = "list [--format json]";
+var list2 = {
+  usage: usage3,
+  about: "List the pipelines of this host",
+  async run(services, args) {
+    const given = parseArguments(`flight-launch:${usage3}`, args, { values: ["format"] });
+    const json2 = wantsJson(given);
+    const pipelines = await visiblePipelines(services);
+    const { terminal } = services;
+    if (json2) {
+      terminal.print(
+        JSON.stringify(pipelines.map(({ name, staging, production }) => ({ name, staging, production })))
+      );
+      return;
+    }
+    terminal.header("flight-launch pipelines");
+    if (pipelines.length === 0) terminal.detail("none yet; `dokku flight-launch:setup NAME` creates one");
+    for (const { name, staging, production } of pipelines)
+      terminal.detail(`${name}: ${staging} -> ${production}`);
+  }
+};
+async function visiblePipelines(services) {
+  const visible = [];
+  for (const name of await services.store.pipelines()) {
+    try {
+      visible.push(await readPipeline(services, "list", name));
+    } catch (error62) {
+      if (!(error62 instanceof UserError)) throw error62;
+    }
+  }
+  return visible;
+}
+
+// src/commands/logs.ts
+var usage4 = "logs [JOB] [--pipeline NAME] [--follow]";
+var logs = {
+  usage: usage4,
+  about: "Show the output of a promote or rollback",
+  help: ["That of the last job where none is named. With --follow until it ends, with its exit status."],
+  async run(services, args) {
+    const given = parseArguments(`flight-launch:${usage4}`, args, {
+      optional: ["JOB"],
+      values: ["pipeline"],
+      flags: ["follow"]
+    });
+    const { name } = await readPipeline(services, "logs", given.value("pipeline"));
+    const jobs = await services.jobs.list(name);
+    const wanted2 = given.positional("JOB");
+    const job = wanted2 === void 0 ? jobs.at(-1) : jobs.find(({ id }) => id === wanted2);
+    if (job === void 0) {
+      throw new UserError(
+        wanted2 === void 0 ? `pipeline ${name} has no job yet` : `there is no job ${JSON.stringify(wanted2)}`,
+        {
+          details: jobs.slice(-10).map(({ id, kind, build: build2 }) => `${id}: ${kind} of ${build2}`),
+          remedy: "Name a job, or leave it out for the last one."
+        }
+      );
+    }
+    if (given.flag("follow")) return followJob(services, name, job);
+    await services.jobs.show(name, job.id);
+    return void 0;
+  }
+};
+
 // src/domain/captured-image.ts
 function capturedReference(pipeline3, build2) {
   return `flight-launch/${pipeline3}:${build2}`;
 }
-function labelBuild(appImage, build2, commit) {
+function labelBuild(appImage2, build2, commit) {
   return {
-    tag: appImage,
-    dockerfile: lines(`FROM ${appImage}`, `LABEL ${buildLabel}=${build2} ${commitLabel}=${commit}`),
+    tag: appImage2,
+    dockerfile: lines(`FROM ${appImage2}`, `LABEL ${buildLabel}=${build2} ${commitLabel}=${commit}`),
     files: []
   };
 }
@@ -29968,13 +30297,13 @@ function captureImage({
   pipeline: pipeline3,
   build: build2,
   builder,
-  appImage
+  appImage: appImage2
 }, repositoryEnv) {
   const scrub = builder !== "herokuish" ? [] : repositoryEnv === void 0 ? ["USER root", "RUN rm -rf /tmp/env /app/.env"] : ["USER root", "RUN rm -rf /tmp/env", "COPY repository.env /app/.env"];
   return {
     tag: capturedReference(pipeline3, build2),
     dockerfile: lines(
-      `FROM ${appImage}`,
+      `FROM ${appImage2}`,
       ...scrub,
       `LABEL com.dokku.app-name=flight-launch/${pipeline3} com.dokku.image-stage=captured com.flight-launch.pipeline=${pipeline3}`
     ),
@@ -29986,13 +30315,230 @@ function lines(...instructions) {
 `;
 }
 
+// src/domain/client-key.ts
+var import_node_crypto2 = require("node:crypto");
+var format = 1;
+function clientKey(parts) {
+  return hash2({
+    format,
+    folder: [parts.folder.path, parts.folder.tree],
+    inputs: sorted(parts.inputs.map(({ path: path6, id }) => [path6, id])),
+    image: parts.imageId,
+    install: parts.installCommand,
+    build: parts.buildCommand,
+    output: parts.output,
+    env: sorted(Object.entries(parts.env)),
+    network: parts.network
+  });
+}
+function installHash(parts) {
+  return hash2({
+    format,
+    folder: parts.folder,
+    image: parts.imageId,
+    install: parts.installCommand,
+    files: sorted(parts.files.map(({ path: path6, id, mode }) => [path6, id, mode]))
+  });
+}
+function valueDigest(value) {
+  return (0, import_node_crypto2.createHash)("sha256").update(value).digest("hex");
+}
+function hash2(value) {
+  return (0, import_node_crypto2.createHash)("sha256").update(JSON.stringify(value)).digest("hex");
+}
+function sorted(rows) {
+  return [...rows].sort((a2, b) => a2.join("\0") < b.join("\0") ? -1 : 1);
+}
+
+// src/domain/promotion.ts
+var neededDisk = 256 * 1024 ** 2;
+var buildTimeVariables = ["RAILS_ENV", "RACK_ENV", "NODE_ENV", "BUNDLE_WITHOUT", "ASSET_HOST"];
+function planPromotion(facts) {
+  const { pipeline: pipeline3, build: build2, production } = facts;
+  const problems = [];
+  if (!facts.productionExists) problems.push(`the app ${pipeline3.production} does not exist`);
+  if (build2 === void 0) problems.push(`nothing to promote is live on ${pipeline3.staging}`);
+  else problems.push(...buildProblems(facts, build2), ...environmentProblems(facts, build2));
+  if (facts.productionExists) problems.push(...productionProblems(facts));
+  if (facts.freeDisk < neededDisk) problems.push("the disk is nearly full; free some space");
+  if (problems.length > 0 || build2 === void 0) throw refused(facts, problems);
+  const there = production.state === "build" && production.build === build2.name;
+  return { build: there ? void 0 : build2, warnings: buildTimeWarnings(facts) };
+}
+function refused(facts, problems) {
+  const exit = facts.productionExists ? exitStatus.failed : exitStatus.noSuchApp;
+  return new UserError(`${facts.pipeline.production} stays as it is: this build cannot be put on it`, {
+    details: problems,
+    remedy: "Mend what is listed and try again; nothing was changed.",
+    exit
+  });
+}
+function buildProblems(facts, build2) {
+  const problems = [];
+  const { captured, live } = build2;
+  if (live.staging === void 0 && live.production === void 0) {
+    problems.push(`build ${build2.name} never went live; only what passed its checks can go to production`);
+  }
+  if (captured === void 0 || !facts.image) {
+    problems.push(`the image of build ${build2.name} is gone; push its commit again`);
+  }
+  if (!facts.serverTree)
+    problems.push(`the server files of build ${build2.name} are gone; push its commit again`);
+  if (!facts.commit) {
+    problems.push(
+      `commit ${build2.commit.slice(0, 8)} of build ${build2.name} is in no repository any more; push it again`
+    );
+  }
+  return problems;
+}
+function environmentProblems({ pipeline: pipeline3, productionConfig }, build2) {
+  const different = Object.entries(build2.client.env).filter(([name, digest]) => {
+    const value = productionConfig[name];
+    return (value === void 0 ? null : valueDigest(value)) !== digest;
+  }).map(([name]) => name);
+  if (different.length === 0) return [];
+  return [
+    `the client was built with other values than ${pipeline3.production} has: ${different.join(", ")}; make them equal on both apps and push again, or let the server tell the client`
+  ];
+}
+function productionProblems({
+  pipeline: pipeline3,
+  build: build2,
+  buildDir,
+  scheduler: scheduler3,
+  pushesToRegistry
+}) {
+  const problems = [];
+  const app = pipeline3.production;
+  const folder2 = build2?.server.folder;
+  if (folder2 !== void 0 && buildDir !== (folder2 === "." ? "" : folder2)) {
+    problems.push(
+      `the build-dir of ${app} is ${buildDir === "" ? "not set" : buildDir}; run \`dokku builder:set ${app} build-dir ${folder2}\``
+    );
+  }
+  if (scheduler3 !== "docker-local" && !(scheduler3 === "k3s" && pushesToRegistry)) {
+    problems.push(
+      `${app} is run by the scheduler ${scheduler3}, which cannot take an image of this host${scheduler3 === "k3s" ? "; set `registry:set push-on-release true`" : ""}`
+    );
+  }
+  return problems;
+}
+function buildTimeWarnings({ pipeline: pipeline3, stagingConfig, productionConfig }) {
+  return buildTimeVariables.filter((name) => stagingConfig[name] !== productionConfig[name]).map(
+    (name) => `${name} differs between ${pipeline3.staging} and ${pipeline3.production}; the build was made with that of the app it was pushed to`
+  );
+}
+function howFar(containers, build2) {
+  const switched = containers.filter((container2) => container2.build === build2).length;
+  if (switched === 0) return "none";
+  return switched === containers.length ? "all" : "some";
+}
+function rollbackCandidates(builds, live, images) {
+  const current = live.state === "build" ? live.build : void 0;
+  return builds.filter((build2) => build2.live.production !== void 0 && build2.name !== current).filter((build2) => build2.captured !== void 0 && images.has(build2.captured.reference)).sort((a2, b) => (b.live.production ?? 0) - (a2.live.production ?? 0));
+}
+
+// src/operations/promotion.ts
+async function requestPromotion(services, pipeline3, { kind, build: build2, dryRun, detach }) {
+  const { terminal } = services;
+  const plan = planPromotion(await gatherFacts(services, pipeline3, build2));
+  if (plan.build === void 0) {
+    terminal.step(`${pipeline3.production} is on build ${build2?.name ?? ""} already; nothing to do`);
+    return exitStatus.done;
+  }
+  await describe4(services, pipeline3, plan.build);
+  for (const warning of plan.warnings) terminal.warn(warning);
+  return dryRun ? exitStatus.done : startJob(services, pipeline3.name, kind, plan.build, detach);
+}
+async function gatherFacts(services, pipeline3, build2) {
+  const { dokku, docker, repository, store, workTree } = services;
+  const { staging, production } = pipeline3;
+  const [stagingExists, productionExists] = [
+    await dokku.appExists(staging),
+    await dokku.appExists(production)
+  ];
+  const reference = build2?.captured?.reference;
+  return {
+    pipeline: pipeline3,
+    build: build2,
+    image: reference !== void 0 && await docker.image(reference) !== void 0,
+    serverTree: build2 !== void 0 && await store.hasServerTree(pipeline3.name, build2.name),
+    commit: build2 !== void 0 && (productionExists && await repository.has(production, build2.commit) || stagingExists && await repository.has(staging, build2.commit)),
+    productionExists,
+    production: productionExists ? await findLive(services, pipeline3.name, production, "production") : { state: "not-deployed" },
+    buildDir: productionExists ? await dokku.buildDir(production) : "",
+    scheduler: productionExists ? await dokku.scheduler(production) : "",
+    pushesToRegistry: await dokku.property("registry", production, "push-on-release") === "true",
+    stagingConfig: stagingExists ? await dokku.config(staging) : {},
+    productionConfig: productionExists ? await dokku.config(production) : {},
+    freeDisk: await workTree.freeDisk()
+  };
+}
+async function describe4({ terminal, clock, docker }, pipeline3, build2) {
+  const image2 = await docker.image(capturedReference(pipeline3.name, build2.name));
+  terminal.header(`${pipeline3.production} gets build ${build2.name}`);
+  terminal.detail(
+    `commit ${build2.commit.slice(0, 8)}, deployed by ${build2.by.name} ${formatAge(clock.now(), build2.startedAt)}`
+  );
+  terminal.detail(
+    `image ${(image2?.id ?? "").replace("sha256:", "").slice(0, 12)}, with the configuration of ${pipeline3.production}`
+  );
+  terminal.detail("release tasks (predeploy, release, postdeploy) of that build run there");
+}
+
+// src/commands/promote.ts
+var usage5 = "promote [--pipeline NAME] [--build BUILD] [--dry-run] [--detach]";
+var promote = {
+  usage: usage5,
+  about: "Put staging's live build on production",
+  help: [
+    "Takes the image that was tested on staging, or that of BUILD, and releases it with the configuration of production.",
+    "Everything is checked before anything is changed. The work goes on if the connection breaks;",
+    "`flight-launch:logs --follow` picks it up again. What fails is put back."
+  ],
+  async run(services, args) {
+    const given = parseArguments(`flight-launch:${usage5}`, args, {
+      values: ["pipeline", "build"],
+      flags: ["dry-run", "detach"]
+    });
+    const pipeline3 = await readPipeline(services, "promote", given.value("pipeline"));
+    const named = given.value("build");
+    const live = named === void 0 ? await findLive(services, pipeline3.name, pipeline3.staging, "staging") : void 0;
+    if (live?.state === "mixed") {
+      throw new UserError(
+        `${pipeline3.staging} runs a mixture of builds, so it is not clear what was tested`,
+        {
+          remedy: "Push to staging again, or name a build with --build."
+        }
+      );
+    }
+    const build2 = named === void 0 ? live?.state === "build" ? live.record : void 0 : await namedBuild(named);
+    return requestPromotion(services, pipeline3, {
+      kind: "promote",
+      build: build2,
+      dryRun: given.flag("dry-run"),
+      detach: given.flag("detach")
+    });
+    async function namedBuild(name) {
+      const record3 = (await services.store.builds(pipeline3.name)).find(
+        (candidate) => candidate.name === name
+      );
+      if (record3 !== void 0) return record3;
+      throw new UserError(`there is no build ${JSON.stringify(name)} in pipeline ${pipeline3.name}`, {
+        remedy: "`dokku flight-launch:history` lists them."
+      });
+    }
+  }
+};
+
 // src/domain/retention.ts
 var failedLogsKept = 20;
 function planRetention(stored2, keep2, inUse) {
   const newestFirst = [...stored2.builds].sort((a2, b) => b.startedAt - a2.startedAt);
   const kept = new Set(inUse);
-  for (const app of new Set(newestFirst.map((build2) => build2.app))) {
-    const live = newestFirst.filter((build2) => build2.app === app && build2.liveAt !== void 0);
+  for (const stage of stages) {
+    const live = stored2.builds.filter((build2) => build2.live[stage] !== void 0);
+    live.sort((a2, b) => (b.live[stage] ?? 0) - (a2.live[stage] ?? 0));
     for (const build2 of live.slice(0, keep2)) kept.add(build2.name);
   }
   const keptBuilds = newestFirst.filter((build2, index) => kept.has(build2.name) || index === 0);
@@ -30105,67 +30651,6 @@ function displaySetting(name, value) {
   return url2.toString();
 }
 
-// src/domain/live.ts
-function liveBuild(containers, records) {
-  const [first] = containers;
-  if (first === void 0) return { state: "not-deployed" };
-  if (containers.some((container2) => container2.build !== first.build)) {
-    return { state: "mixed", builds: containers.map(({ process: process10, build: build2 }) => ({ process: process10, build: build2 })) };
-  }
-  if (first.build === void 0) return { state: "foreign" };
-  return {
-    state: "build",
-    build: first.build,
-    record: records.find((record3) => record3.name === first.build)
-  };
-}
-
-// src/operations/live.ts
-async function appContainers({ dokku, docker }, app) {
-  const listed = await dokku.containers(app);
-  const found = await docker.containers(listed.map(({ id }) => id));
-  return listed.flatMap(({ process: process10, id }) => {
-    const container2 = found.find((candidate) => candidate.id === id);
-    if (container2 === void 0) return [];
-    const { running, image: image2, labels: labels2 } = container2;
-    return [{ process: process10, id, running, image: image2, build: labels2[buildLabel], commit: labels2[commitLabel] }];
-  });
-}
-async function findLive(services, pipeline3, app) {
-  const live = liveBuild(await appContainers(services, app), []);
-  if (live.state !== "build") return live;
-  const record3 = await readableRecord(services, pipeline3, live.build);
-  if (record3 === void 0 || record3.liveAt !== void 0) return { ...live, record: record3 };
-  return { ...live, record: await noteLive(services, pipeline3, app, record3) };
-}
-async function readableRecord({ store, terminal }, pipeline3, build2) {
-  try {
-    return await store.build(pipeline3, build2);
-  } catch (error62) {
-    if (!(error62 instanceof UserError)) throw error62;
-    terminal.warn(error62.message);
-    return void 0;
-  }
-}
-async function noteLive({ store, clock }, pipeline3, app, record3) {
-  const at = clock.now();
-  const noted = { ...record3, liveAt: at };
-  await store.saveBuild(pipeline3, noted);
-  await store.appendHistory(pipeline3, {
-    format: 1,
-    at,
-    kind: "deploy",
-    app,
-    build: record3.name,
-    commit: record3.commit,
-    ...record3.captured === void 0 ? {} : { image: record3.captured.image },
-    by: record3.by,
-    result: "live",
-    durationMs: at - record3.startedAt
-  });
-  return noted;
-}
-
 // src/operations/retention.ts
 var installRepository = (pipeline3) => `flight-launch/${pipeline3}-install`;
 async function findRemovable(services, name) {
@@ -30203,24 +30688,24 @@ async function applyRetention({ store, docker, locks }, name, plan) {
 }
 
 // src/commands/prune.ts
-var usage2 = "prune [NAME] [--dry-run]";
+var usage6 = "prune [NAME] [--dry-run]";
 var prune = {
-  usage: usage2,
+  usage: usage6,
   about: "Remove stored builds that are not kept for rollback",
   help: ["The setting `keep` says how many live builds of each app stay. Every deploy prunes as well."],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage2}`, args, { optional: ["NAME"], flags: ["dry-run"] });
+    const given = parseArguments(`flight-launch:${usage6}`, args, { optional: ["NAME"], flags: ["dry-run"] });
     const { name } = await readPipeline(services, "prune", given.positional("NAME"));
     const { locks, terminal } = services;
     await locks.pipeline(name, "prune", async () => {
       const plan = await findRemovable(services, name);
       terminal.header(`${given.flag("dry-run") ? "Would remove" : "Removing"} from pipeline ${name}`);
-      for (const line of describe3(plan)) terminal.detail(line);
+      for (const line of describe5(plan)) terminal.detail(line);
       if (!given.flag("dry-run")) await applyRetention(services, name, plan);
     });
   }
 };
-function describe3(plan) {
+function describe5(plan) {
   const lines2 = [
     ...plan.builds.map((build2) => `build ${build2.name} (${build2.commit.slice(0, 8)})`),
     ...plan.artifacts.map((key) => `client ${key.slice(0, 12)}`),
@@ -30231,12 +30716,12 @@ function describe3(plan) {
 }
 
 // src/commands/report.ts
-var usage3 = "report [NAME] [--format json]";
+var usage7 = "report [NAME] [--format json]";
 var report = {
-  usage: usage3,
+  usage: usage7,
   about: "Show the settings of a pipeline",
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage3}`, args, { optional: ["NAME"], values: ["format"] });
+    const given = parseArguments(`flight-launch:${usage7}`, args, { optional: ["NAME"], values: ["format"] });
     const json2 = wantsJson(given);
     const pipeline3 = await readPipeline(services, "report", given.positional("NAME"));
     const rows = await collect(services, pipeline3);
@@ -30271,10 +30756,61 @@ function title(key) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+// src/commands/rollback.ts
+var usage8 = "rollback BUILD | --previous [--pipeline NAME] [--dry-run] [--detach]";
+var rollback = {
+  usage: usage8,
+  about: "Put an earlier build of production on production again",
+  help: [
+    "Nothing is built. Release tasks (predeploy, release, postdeploy) of that build run again, such as migrations;",
+    "they do not undo what later ones did to a database."
+  ],
+  async run(services, args) {
+    const given = parseArguments(`flight-launch:${usage8}`, args, {
+      optional: ["BUILD"],
+      values: ["pipeline"],
+      flags: ["previous", "dry-run", "detach"]
+    });
+    const name = given.positional("BUILD");
+    if (name === void 0 !== given.flag("previous")) {
+      throw new UsageError("rollback takes either a build or --previous", {
+        remedy: `Usage: dokku flight-launch:${usage8}`
+      });
+    }
+    const pipeline3 = await readPipeline(services, "rollback", given.value("pipeline"));
+    const build2 = await choose(services, pipeline3, name);
+    services.terminal.warn(
+      "Release tasks of that build run again; a database stays as later builds left it."
+    );
+    return requestPromotion(services, pipeline3, {
+      kind: "rollback",
+      build: build2,
+      dryRun: given.flag("dry-run"),
+      detach: given.flag("detach")
+    });
+  }
+};
+async function choose(services, pipeline3, name) {
+  const { store, docker, clock } = services;
+  const live = await findLive(services, pipeline3.name, pipeline3.production, "production");
+  const images = new Set(await docker.imagesOf(`flight-launch/${pipeline3.name}`));
+  const candidates = rollbackCandidates(await store.builds(pipeline3.name), live, images);
+  const chosen = name === void 0 ? candidates[0] : candidates.find((build2) => build2.name === name);
+  if (chosen !== void 0) return chosen;
+  if (live.state === "build" && live.build === name && live.record !== void 0) return live.record;
+  const what = name === void 0 ? `${pipeline3.production} has no earlier build` : `${JSON.stringify(name)} is no build that ${pipeline3.production} can go back to`;
+  throw new UserError(what, {
+    details: candidates.map(
+      (build2) => `${build2.name}: commit ${build2.commit.slice(0, 8)}, live ${formatAge(clock.now(), build2.live.production ?? 0)}`
+    ),
+    remedy: candidates.length === 0 ? "Push or promote a build instead." : "Name one of these."
+  });
+}
+
 // src/commands/set.ts
-var usage4 = "set NAME KEY [VALUE] [--dry-run]";
+var usage9 = "set NAME KEY [VALUE] [--dry-run]";
 var set2 = {
-  usage: usage4,
+  usage: usage9,
   about: "Change a setting of a pipeline or clear it",
   help: [
     "Without VALUE the setting goes back to its default. Settings:",
@@ -30284,7 +30820,7 @@ var set2 = {
     })
   ],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage4}`, args, {
+    const given = parseArguments(`flight-launch:${usage9}`, args, {
       required: ["NAME", "KEY"],
       optional: ["VALUE"],
       flags: ["dry-run"]
@@ -30308,9 +30844,9 @@ var set2 = {
 };
 
 // src/commands/setup.ts
-var usage5 = "setup NAME [--staging APP] [--production APP] [--build-dir DIR] [--dry-run]";
+var usage10 = "setup NAME [--staging APP] [--production APP] [--build-dir DIR] [--dry-run]";
 var setup = {
-  usage: usage5,
+  usage: usage10,
   about: "Create a pipeline or bring it up to date",
   help: [
     "Creates what is missing: the pipeline and its two apps (NAME-staging and NAME where no others are named).",
@@ -30318,7 +30854,7 @@ var setup = {
     "It may be run again at any time; what is right already stays."
   ],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage5}`, args, {
+    const given = parseArguments(`flight-launch:${usage10}`, args, {
       required: ["NAME"],
       values: ["staging", "production", "build-dir"],
       flags: ["dry-run"]
@@ -30332,7 +30868,7 @@ var setup = {
     });
     const missing = await check2(services, pipeline3);
     if (given.flag("dry-run")) {
-      describe4(services, pipeline3, missing, buildDir);
+      describe6(services, pipeline3, missing, buildDir);
       return;
     }
     await services.store.savePipeline(pipeline3);
@@ -30347,19 +30883,19 @@ function checkBuildDir(text2) {
   });
 }
 async function wanted({ store }, name, named) {
-  const before = (await store.pipelines()).includes(name) ? await store.pipeline(name) : void 0;
-  const fallback = before ?? defaultApps(name);
+  const before2 = (await store.pipelines()).includes(name) ? await store.pipeline(name) : void 0;
+  const fallback = before2 ?? defaultApps(name);
   const pipeline3 = {
     name,
     staging: named.staging ?? fallback.staging,
     production: named.production ?? fallback.production,
-    settings: before?.settings ?? {}
+    settings: before2?.settings ?? {}
   };
   for (const stage of stages) {
     checkAppName(pipeline3[stage]);
-    if (before !== void 0 && before[stage] !== pipeline3[stage]) {
+    if (before2 !== void 0 && before2[stage] !== pipeline3[stage]) {
       throw new UserError(
-        `the ${stage} app of pipeline ${name} is ${before[stage]}, not ${pipeline3[stage]}`,
+        `the ${stage} app of pipeline ${name} is ${before2[stage]}, not ${pipeline3[stage]}`,
         {
           remedy: `Rename the app (\`dokku apps:rename\`), or \`dokku flight-launch:unlink ${name}\` and set up again.`
         }
@@ -30389,7 +30925,7 @@ async function check2({ store, dokku }, pipeline3) {
     remedy: "An app is in one pipeline at most: name another app, or `dokku flight-launch:unlink` the other pipeline."
   });
 }
-function describe4({ terminal }, pipeline3, missing, buildDir) {
+function describe6({ terminal }, pipeline3, missing, buildDir) {
   terminal.header(`flight-launch:setup ${pipeline3.name} would`);
   for (const app of missing) terminal.detail(`create app ${app}`);
   for (const stage of stages) {
@@ -30448,20 +30984,47 @@ async function unrelatedHistories({ repository, source }, pipeline3, branches) {
 }
 
 // src/commands/status.ts
-var usage6 = "status [NAME] [--format json]";
+var usage11 = "status [NAME] [--format json]";
 var status = {
-  usage: usage6,
+  usage: usage11,
   about: "Show what is live on the apps of a pipeline",
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage6}`, args, { optional: ["NAME"], values: ["format"] });
+    const given = parseArguments(`flight-launch:${usage11}`, args, { optional: ["NAME"], values: ["format"] });
     const json2 = wantsJson(given);
     const pipeline3 = await readPipeline(services, "status", given.positional("NAME"));
     const views = [];
     for (const stage of stages) views.push(await view(services, pipeline3, stage));
-    if (json2) services.terminal.print(JSON.stringify({ pipeline: pipeline3.name, apps: views.map(toJson) }));
-    else show(services, pipeline3, views);
+    const pending = await pendingChanges(services, pipeline3);
+    const job = await unfinishedJob(services, pipeline3.name);
+    if (json2) {
+      const waiting = pending.changes === void 0 ? null : waitingJson(pending.changes);
+      const view2 = { pipeline: pipeline3.name, apps: views.map(toJson2), waiting, job: job?.job ?? null };
+      services.terminal.print(JSON.stringify(view2));
+      return void 0;
+    }
+    show2(services, pipeline3, views);
+    if (pending.changes !== void 0)
+      services.terminal.step(describeWaiting(pending.changes, services.clock.now()));
+    if (job !== void 0)
+      services.terminal.step(`under way: ${job.job.kind} ${job.job.id} of ${job.job.build}`);
+    return void 0;
   }
 };
+function waitingJson({ added, removed }) {
+  const oldest = added.at(-1);
+  return {
+    commits: added.length,
+    removed: removed.length,
+    oldest: oldest === void 0 ? null : new Date(oldest.at).toISOString()
+  };
+}
+function describeWaiting({ added, removed }, now) {
+  const oldest = added.at(-1);
+  const gone = removed.length === 0 ? "" : `, and take ${removed.length} away`;
+  if (oldest === void 0)
+    return removed.length === 0 ? "both run the same commit" : `a promote would take ${removed.length} commits away`;
+  return `a promote would bring ${added.length} ${added.length === 1 ? "commit" : "commits"}, the oldest from ${formatAge(now, oldest.at)}${gone}`;
+}
 async function view(services, pipeline3, stage) {
   const { dokku, store } = services;
   const app = pipeline3[stage];
@@ -30470,7 +31033,7 @@ async function view(services, pipeline3, stage) {
     stage,
     app,
     exists,
-    live: exists ? await findLive(services, pipeline3.name, app) : { state: "not-deployed" },
+    live: exists ? await findLive(services, pipeline3.name, app, stage) : { state: "not-deployed" },
     containers: exists ? await appContainers(services, app) : [],
     deployBranch: exists ? await dokku.deployBranch(app) : void 0,
     underWay: await deployUnderWay(services, app, store)
@@ -30483,7 +31046,7 @@ async function deployUnderWay({ processes }, app, store) {
   await store.removeNote(app);
   return void 0;
 }
-function toJson({ stage, app, exists, live, containers, deployBranch, underWay }) {
+function toJson2({ stage, app, exists, live, containers, deployBranch, underWay }) {
   const record3 = live.state === "build" ? live.record : void 0;
   return {
     stage,
@@ -30493,13 +31056,13 @@ function toJson({ stage, app, exists, live, containers, deployBranch, underWay }
     build: live.state === "build" ? live.build : null,
     commit: live.state === "build" ? record3?.commit ?? containers[0]?.commit ?? null : null,
     by: record3?.by ?? null,
-    liveAt: record3?.liveAt === void 0 ? null : new Date(record3.liveAt).toISOString(),
+    liveAt: record3?.live[stage] === void 0 ? null : new Date(record3.live[stage]).toISOString(),
     processes: containers.map(({ process: process10, running, build: build2 }) => ({ process: process10, running, build: build2 ?? null })),
     deployBranch: deployBranch ?? null,
     underWay: underWay?.build ?? null
   };
 }
-function show({ terminal, clock }, pipeline3, views) {
+function show2({ terminal, clock }, pipeline3, views) {
   terminal.header(`Pipeline ${pipeline3.name}`);
   for (const stageView of views) {
     const { stage, app, containers, deployBranch, underWay } = stageView;
@@ -30513,7 +31076,7 @@ function show({ terminal, clock }, pipeline3, views) {
     }
   }
 }
-function describeLive({ app, exists, live, containers }, now) {
+function describeLive({ stage, app, exists, live, containers }, now) {
   if (!exists) return [`does not exist; \`dokku flight-launch:setup\` creates it again`];
   switch (live.state) {
     case "not-deployed":
@@ -30534,30 +31097,31 @@ function describeLive({ app, exists, live, containers }, now) {
         const commit = containers[0]?.commit?.slice(0, 8) ?? "unknown";
         return [`build ${live.build}: commit ${commit}; there is no record of it any more`];
       }
-      const since = record3.liveAt === void 0 ? "" : `, live since ${formatAge(now, record3.liveAt)}`;
+      const at2 = record3.live[stage];
+      const since = at2 === void 0 ? "" : `, live since ${formatAge(now, at2)}`;
       return [`build ${record3.name}: commit ${record3.commit.slice(0, 8)} by ${record3.by.name}${since}`];
     }
   }
 }
 
 // src/commands/unlink.ts
-var usage7 = "unlink NAME [--dry-run]";
+var usage12 = "unlink NAME [--dry-run]";
 var unlink = {
-  usage: usage7,
+  usage: usage12,
   about: "Remove a pipeline and what it stored but not its apps",
   help: [
     "The apps stay as they are and go on running; their pushes are no longer handled by flight-launch.",
     "Stored clients, images for rollback, settings and logs go; the history is kept aside."
   ],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage7}`, args, { required: ["NAME"], flags: ["dry-run"] });
+    const given = parseArguments(`flight-launch:${usage12}`, args, { required: ["NAME"], flags: ["dry-run"] });
     const pipeline3 = await readPipeline(services, "unlink", given.positional("NAME"));
     const { terminal, locks } = services;
     terminal.header(`Removing pipeline ${pipeline3.name} (${pipeline3.staging}, ${pipeline3.production})`);
     if (given.flag("dry-run")) return;
     await refuseUnderWay(services, pipeline3);
-    const history = await locks.pipeline(pipeline3.name, "unlink", () => remove(services, pipeline3));
-    if (history !== void 0) terminal.detail(`the history is kept in ${history}`);
+    const history2 = await locks.pipeline(pipeline3.name, "unlink", () => remove(services, pipeline3));
+    if (history2 !== void 0) terminal.detail(`the history is kept in ${history2}`);
     terminal.detail("The apps keep their build-dir and deploy branch. To undo them:");
     for (const stage of stages) {
       terminal.detail(
@@ -30590,9 +31154,14 @@ async function remove({ store, docker }, pipeline3) {
 // src/commands/index.ts
 var commands = {
   help: helpCommand(() => commands),
+  diff,
+  history,
   list: list2,
+  logs,
+  promote,
   prune,
   report,
+  rollback,
   set: set2,
   setup,
   status,
@@ -30638,33 +31207,34 @@ async function postAppCloneSetup({ store, terminal }, args) {
 }
 
 // src/hooks/note.ts
-async function placedNote({ store }, app, workTree2) {
+async function placedNote({ store }, app, workTree) {
   const note = await store.note(app);
-  if (note?.placed === true && note.workTree === workTree2) return note;
-  throw new UserError(`the client of ${app} was not placed in ${workTree2}, so this build would serve none`, {
+  if (note?.placed === true && note.workTree === workTree) return note;
+  throw new UserError(`the client of ${app} was not placed in ${workTree}, so this build would serve none`, {
     remedy: "Push again; if that does not help, see `dokku flight-launch:report`."
   });
 }
 
 // src/hooks/post-build.ts
 async function postBuild(services, args) {
-  const [builder = "", app = "", workTree2 = ""] = args;
+  const [builder = "", app = "", workTree = ""] = args;
   const { store, docker, terminal, clock } = services;
-  const note = await placedNote(services, app, workTree2);
+  const note = await placedNote(services, app, workTree);
   const pipeline3 = await store.pipelineOf(app);
   const record3 = pipeline3 === void 0 ? void 0 : await store.build(pipeline3, note.build);
   if (pipeline3 === void 0 || record3 === void 0) {
     throw new UserError(`build ${note.build} of ${app} has no record any more`, { remedy: "Push again." });
   }
-  const appImage = `dokku/${app}:latest`;
+  const appImage2 = `dokku/${app}:latest`;
   await terminal.timed("Keeping the image for promotion and rollback", async () => {
-    await docker.build(labelBuild(appImage, note.build, note.commit));
-    const repositoryEnv = builder === "herokuish" ? await services.workTree.read(workTree2, ".env") : void 0;
-    const capture = captureImage({ pipeline: pipeline3, build: note.build, builder, appImage }, repositoryEnv);
+    await docker.build(labelBuild(appImage2, note.build, note.commit));
+    const repositoryEnv = builder === "herokuish" ? await services.workTree.read(workTree, ".env") : void 0;
+    const ports = (await services.dokku.property("ports", app, "map-detected") ?? "").replaceAll("\n", " ").trim();
+    const capture = captureImage({ pipeline: pipeline3, build: note.build, builder, appImage: appImage2 }, repositoryEnv);
     const image2 = await docker.build(capture);
     await store.saveBuild(pipeline3, {
       ...record3,
-      captured: { at: clock.now(), builder, image: image2, reference: capture.tag }
+      captured: { at: clock.now(), builder, image: image2, reference: capture.tag, ports }
     });
   });
 }
@@ -30680,7 +31250,7 @@ async function postDeploy(services, args) {
   const containers = await appContainers(services, app);
   const record3 = await store.build(pipeline3, note.build);
   if (record3 === void 0 || !containers.some(({ build: build2 }) => build2 === note.build)) return;
-  await noteLive(services, pipeline3, app, record3);
+  await recordDeploy(services, pipeline3, stageOf(await store.pipeline(pipeline3), app), record3);
   await store.removeNote(app);
   terminal.step(`flight-launch: build ${note.build} is live on ${app}`);
   await applyRetention(services, pipeline3, await findRemovable(services, pipeline3));
@@ -30688,43 +31258,8 @@ async function postDeploy(services, args) {
 
 // src/hooks/pre-build.ts
 async function preBuild(services, args) {
-  const [, app = "", workTree2 = ""] = args;
-  await placedNote(services, app, workTree2);
-}
-
-// src/domain/client-key.ts
-var import_node_crypto2 = require("node:crypto");
-var format = 1;
-function clientKey(parts) {
-  return hash2({
-    format,
-    folder: [parts.folder.path, parts.folder.tree],
-    inputs: sorted(parts.inputs.map(({ path: path6, id }) => [path6, id])),
-    image: parts.imageId,
-    install: parts.installCommand,
-    build: parts.buildCommand,
-    output: parts.output,
-    env: sorted(Object.entries(parts.env)),
-    network: parts.network
-  });
-}
-function installHash(parts) {
-  return hash2({
-    format,
-    folder: parts.folder,
-    image: parts.imageId,
-    install: parts.installCommand,
-    files: sorted(parts.files.map(({ path: path6, id, mode }) => [path6, id, mode]))
-  });
-}
-function valueDigest(value) {
-  return (0, import_node_crypto2.createHash)("sha256").update(value).digest("hex");
-}
-function hash2(value) {
-  return (0, import_node_crypto2.createHash)("sha256").update(JSON.stringify(value)).digest("hex");
-}
-function sorted(rows) {
-  return [...rows].sort((a2, b) => a2.join("\0") < b.join("\0") ? -1 : 1);
+  const [, app = "", workTree = ""] = args;
+  await placedNote(services, app, workTree);
 }
 
 // src/domain/client-project.ts
@@ -30738,9 +31273,9 @@ var codenames = /* @__PURE__ */ new Map([
   ["jod", "22"],
   ["krypton", "24"]
 ]);
-function inspectClient({ client }, entries2, manifests) {
-  refuseSubmodules(entries2);
-  const root = new Set(entries2.map((entry) => entry.path).filter((path6) => isInside(path6, client.folder)));
+function inspectClient({ client }, entries3, manifests) {
+  refuseSubmodules(entries3);
+  const root = new Set(entries3.map((entry) => entry.path).filter((path6) => isInside(path6, client.folder)));
   const has = (name) => root.has(`${client.folder}/${name}`);
   const packageJson = parsePackageJson(`${client.folder}/package.json`, manifests.packageJson);
   const manager = client.install === void 0 ? packageManager(client.folder, packageJson, has) : void 0;
@@ -30753,7 +31288,7 @@ function inspectClient({ client }, entries2, manifests) {
     installCommand: client.install ?? installCommands[manager ?? "npm"],
     buildCommand: client.build ?? "npm run build",
     nodeVersion: client.image === void 0 ? nodeVersion(client.folder, manifests, packageJson) : defaultNode,
-    installFiles: entries2.filter((entry) => isInstallFile(entry, client))
+    installFiles: entries3.filter((entry) => isInstallFile(entry, client))
   };
 }
 var installCommands = {
@@ -30859,8 +31394,8 @@ function isInstallFile(entry, client) {
   if (!isInside(entry.path, client.folder) || /(?:^|\/)node_modules\//.test(entry.path)) return false;
   return installNames.test(entry.path) || yarnFolders.test(entry.path);
 }
-function refuseSubmodules(entries2) {
-  const submodule = entries2.find((entry) => entry.type === "commit");
+function refuseSubmodules(entries3) {
+  const submodule = entries3.find((entry) => entry.type === "commit");
   if (submodule === void 0) return;
   throw new UserError(
     `${printable(submodule.path)} is a git submodule, whose files are not part of the push`,
@@ -31044,13 +31579,13 @@ function childEnvironment(env) {
 // src/hooks/pre-receive.ts
 var maxManifestBytes = 4 * 1024 * 1024;
 async function preReceive(services, args) {
-  const [app, workTree2, commit] = args;
-  if (app === void 0 || workTree2 === void 0 || commit === void 0) {
+  const [app, workTree, commit] = args;
+  if (app === void 0 || workTree === void 0 || commit === void 0) {
     throw new Error(`core-post-extract takes APP, WD and REV, not ${JSON.stringify(args)}`);
   }
   const pipeline3 = await services.store.pipelineOf(app);
   if (pipeline3 === void 0) return;
-  const note = await openNote(services, pipeline3, app, workTree2, commit);
+  const note = await openNote(services, pipeline3, app, workTree, commit);
   try {
     const record3 = await prepare(services, pipeline3, note);
     await services.store.saveBuild(pipeline3, record3);
@@ -31060,7 +31595,7 @@ async function preReceive(services, args) {
     throw error62;
   }
 }
-async function openNote({ store, env, clock, processes }, pipeline3, app, workTree2, commit) {
+async function openNote({ store, env, clock, processes }, pipeline3, app, workTree, commit) {
   const pid = Number(env.DOKKU_PID ?? process.ppid);
   const buildId = env.DOKKU_BUILD_ID ?? `pid-${String(pid)}`;
   const taken = new Set(await store.buildNames(pipeline3));
@@ -31069,7 +31604,7 @@ async function openNote({ store, env, clock, processes }, pipeline3, app, workTr
     app,
     build: buildName(app, buildId, (name) => taken.has(name)),
     buildId,
-    workTree: workTree2,
+    workTree,
     commit,
     process: { pid, startedAt: await processes.startOf(pid) ?? "" },
     startedAt: clock.now(),
@@ -31105,12 +31640,19 @@ async function prepare(services, pipelineName2, note) {
     by: personOf(services),
     startedAt: note.startedAt,
     client: {
+      folder: plan.folder,
       key: plan.key,
       sha256: artifact.sha256,
       installHash: plan.install.hash,
-      env: Object.fromEntries(Object.entries(plan.env).map(([name, value]) => [name, valueDigest(value)]))
+      env: Object.fromEntries(
+        configuration.client.env.map((name) => {
+          const value = plan.env[name];
+          return [name, value === void 0 ? null : valueDigest(value)];
+        })
+      )
     },
-    server: configuration.server
+    server: configuration.server,
+    live: {}
   };
 }
 function personOf({ caller }) {
@@ -31132,7 +31674,7 @@ async function readText(source, entry, maxBytes) {
   }
   return (await source.read(entry, maxBytes)).toString("utf8");
 }
-async function checkWorkTree(services, source, { server }, { app, workTree: workTree2 }) {
+async function checkWorkTree(services, source, { server }, { app, workTree }) {
   const folder2 = await source.entry(server.folder);
   if (folder2?.type !== "tree") {
     throw new UserError(`the pushed commit has no server folder ${server.folder}`, {
@@ -31140,7 +31682,7 @@ async function checkWorkTree(services, source, { server }, { app, workTree: work
     });
   }
   if (server.folder === ".") return;
-  const there = new Set(await services.workTree.names(workTree2));
+  const there = new Set(await services.workTree.names(workTree));
   const files = await source.entries([server.folder]);
   const names2 = new Set(files.map((entry) => entry.path.slice(server.folder.length + 1).split("/")[0] ?? ""));
   const [top = ""] = server.folder.split("/");
@@ -31153,13 +31695,13 @@ async function planClient(services, pipeline3, note, source, configuration, sett
   const { client } = configuration;
   const folder2 = await clientFolder(source, client.folder);
   const installInputs = client.installInputs.map((path6) => normalizePath(`${client.folder}/${path6}`));
-  const entries2 = await source.entries([client.folder, ...installInputs]);
+  const entries3 = await source.entries([client.folder, ...installInputs]);
   const text2 = (name) => readText(
     source,
-    entries2.find((entry) => entry.path === `${client.folder}/${name}`),
+    entries3.find((entry) => entry.path === `${client.folder}/${name}`),
     maxManifestBytes
   );
-  const project = inspectClient(configuration, entries2, {
+  const project = inspectClient(configuration, entries3, {
     packageJson: await text2("package.json"),
     nvmrc: await text2(".nvmrc"),
     nodeVersionFile: await text2(".node-version")
@@ -31265,9 +31807,9 @@ async function build(services, pipeline3, plan, source) {
     await log.close();
   }
 }
-async function place(services, pipeline3, { server }, workTree2, key) {
+async function place(services, pipeline3, { server }, workTree, key) {
   const { terminal, store } = services;
-  const replaced = await services.workTree.place(store.artifactPath(pipeline3, key), workTree2, server.public);
+  const replaced = await services.workTree.place(store.artifactPath(pipeline3, key), workTree, server.public);
   terminal.step(`Client placed in ${normalizePath(`${server.folder}/${server.public}`)}`);
   const shown = replaced.slice(0, 10).map((path6) => printable(path6));
   if (replaced.length > shown.length) shown.push(`and ${String(replaced.length - shown.length)} more`);
@@ -31286,9 +31828,195 @@ var hooks = {
   "post-app-clone-setup": { run: postAppCloneSetup, appArgument: 0 }
 };
 
+// src/jobs/put-on-production.ts
+var buildSourceType = "flight-launch";
+async function putOnProduction(services, pipelineName2, job, buildId) {
+  const { store, locks, jobs, terminal } = services;
+  const journal = await jobs.journal(pipelineName2, job.id);
+  const say2 = (entry) => append(services, pipelineName2, job.id, entry);
+  try {
+    await locks.pipeline(pipelineName2, `${job.kind} ${job.id}`, async () => {
+      const { production: app } = await store.pipeline(pipelineName2);
+      const record3 = await store.build(pipelineName2, job.build);
+      if (record3 === void 0) throw new UserError(`build ${job.build} has no record any more`);
+      const work = { services, pipeline: pipelineName2, app, job, record: record3, buildId, journal };
+      await waitForRelease(services, journal);
+      await locks.deploy(app, buildId, () => run(work));
+    });
+  } catch (error62) {
+    if (!(error62 instanceof UserError) || lastStep(await jobs.journal(pipelineName2, job.id), "noted") !== void 0) {
+      throw error62;
+    }
+    terminal.warn(`flight-launch: ${error62.message}`);
+    if (error62.remedy !== void 0) terminal.warn(error62.remedy);
+    await say2({ step: "ended", result: "refused", exit: error62.exit === exitStatus.locked ? 4 : 1 });
+  }
+}
+async function run(work) {
+  const { services, journal } = work;
+  const noted = lastStep(journal, "noted");
+  if (noted !== void 0) return conclude(work, noted.before, noted.dokkuPid);
+  const before2 = await noteBefore(work);
+  await say(work, { step: "noted", before: before2, dokkuPid: process.pid });
+  try {
+    await release(work);
+  } catch (error62) {
+    if (!(error62 instanceof UserError || error62 instanceof ProcessError)) throw error62;
+    services.terminal.warn(`flight-launch: ${error62.message}`);
+  }
+  return conclude(work, before2, process.pid);
+}
+async function waitForRelease({ processes, terminal, sleep: sleep3 }, journal) {
+  const started = [lastStep(journal, "releasing"), lastStep(journal, "putting-back")].filter(
+    (entry) => entry !== void 0
+  );
+  for (const { process: child } of started) {
+    const runs = async () => await processes.startOf(child.pid) === child.startedAt;
+    if (!await runs()) continue;
+    await terminal.timed("Waiting for the release that the interrupted job had begun", async () => {
+      while (await runs()) await sleep3(500);
+    });
+  }
+}
+async function noteBefore({ services, app }) {
+  const { dokku, docker } = services;
+  const revisionName = await dokku.property("git", app, "rev-env-var") ?? "GIT_REV";
+  const containers = await appContainers(services, app);
+  return {
+    image: (await docker.image(appImage(app)))?.id ?? null,
+    revisionName,
+    revision: (await dokku.config(app))[revisionName] ?? null,
+    detectedBuilder: await dokku.property("builder", app, "detected"),
+    detectedPorts: await dokku.property("ports", app, "map-detected"),
+    sourceImage: await dokku.property("git", app, "source-image"),
+    builds: [...new Set(containers.flatMap(({ build: build2 }) => build2 === void 0 ? [] : [build2]))]
+  };
+}
+async function release(work) {
+  const { services, pipeline: pipeline3, app, record: record3 } = work;
+  const { dokku, docker, store, terminal } = services;
+  const { captured } = record3;
+  if (captured === void 0) throw new UserError(`build ${record3.name} has no image`);
+  terminal.header(`Putting build ${record3.name} on ${app}`);
+  await dokku.setProperty("git", app, "source-image", null);
+  await services.workTree.unpacked(
+    store.serverTreePath(pipeline3, record3.name),
+    (tree) => dokku.announceTree(app, tree, record3.commit)
+  );
+  const before2 = lastStep(await services.jobs.journal(pipeline3, work.job.id), "noted")?.before;
+  const revisionName = before2?.revisionName ?? "";
+  if (revisionName !== "") await dokku.setConfig(app, revisionName, record3.commit);
+  await docker.tag(captured.image, appImage(app));
+  const ports = captured.builder === "herokuish" ? await dokku.herokuishPorts(app) : captured.ports;
+  await dokku.setDetected(app, captured.builder, ports);
+  const status2 = await dokku.release(app, (pid) => announce(work, "releasing", pid));
+  await say(work, { step: "released", status: status2 });
+}
+async function conclude(work, before2, dokkuPid) {
+  const { services, app, job } = work;
+  switch (howFar(await appContainers(services, app), job.build)) {
+    case "all":
+      return finish(work);
+    case "none":
+      await putBack(work, before2, dokkuPid);
+      return end(work, "put-back", `${app} goes on with the version that it had.`);
+    case "some":
+      return switchBack(work, before2, dokkuPid);
+  }
+}
+async function finish(work) {
+  const { services, pipeline: pipeline3, app, job, record: record3 } = work;
+  const { dokku, repository, store, terminal } = services;
+  const { staging } = await store.pipeline(pipeline3);
+  const ref = `refs/flight-launch/builds/${record3.name}`;
+  if (await repository.has(app, record3.commit)) await repository.keep(app, ref, record3.commit);
+  else await repository.fetch(staging, app, record3.commit, ref);
+  await repository.moveBranch(app, await dokku.deployBranch(app), record3.commit);
+  await dokku.setDeploySource(app, buildSourceType, record3.name);
+  await noteLive(services, pipeline3, "production", record3);
+  terminal.step(`Build ${record3.name} is live on ${app}`);
+  await end(work, "live", void 0);
+  if (job.kind === "promote")
+    await applyRetention(services, pipeline3, await findRemovable(services, pipeline3));
+}
+async function putBack(work, before2, dokkuPid) {
+  const { services, app, record: record3 } = work;
+  const { docker, dokku, terminal } = services;
+  terminal.step(`Putting back what ${app} was`);
+  await dokku.removeLeftovers(app, dokkuPid);
+  const image2 = await docker.image(appImage(app));
+  const ours = image2?.labels[buildLabel] === record3.name && !before2.builds.includes(record3.name);
+  if (!ours) return;
+  if (before2.image === null) await docker.removeImage(appImage(app));
+  else await docker.tag(before2.image, appImage(app));
+  if (before2.revisionName !== "" && (await dokku.config(app))[before2.revisionName] === record3.commit) {
+    await dokku.setConfig(app, before2.revisionName, before2.revision);
+  }
+  await dokku.setProperty("builder", app, "detected", before2.detectedBuilder);
+  await dokku.setProperty("ports", app, "map-detected", before2.detectedPorts);
+  await dokku.setProperty("git", app, "source-image", before2.sourceImage);
+}
+async function switchBack(work, before2, dokkuPid) {
+  const { services, app, job } = work;
+  const { dokku, terminal } = services;
+  await putBack(work, before2, dokkuPid);
+  if (before2.image !== null) {
+    terminal.step(`Some processes of ${app} were switched already: starting the former version again`);
+    await dokku.redeploy(app, (pid) => announce(work, "putting-back", pid));
+    await dokku.removeLeftovers(app, dokkuPid);
+    if (howFar(await appContainers(services, app), job.build) === "none") {
+      return end(work, "put-back", `${app} is back on the version that it had.`);
+    }
+  }
+  const running = (await appContainers(services, app)).map(
+    ({ process: process10, build: build2 }) => `${process10}: ${build2 ?? "a version that was not deployed through flight-launch"}`
+  );
+  return end(
+    work,
+    "mixed",
+    `${app} runs a mixture: ${running.join(", ")}. Promote or push a build that passes its checks.`
+  );
+}
+var exits = { live: 0, "put-back": 1, mixed: 3, refused: 1 };
+async function end(work, result, message) {
+  const { services, pipeline: pipeline3, app, job, record: record3 } = work;
+  const { store, clock, terminal } = services;
+  if (message !== void 0) terminal.warn(`flight-launch: the ${job.kind} failed. ${message}`);
+  const entry = {
+    format: 1,
+    at: clock.now(),
+    kind: job.kind,
+    job: job.id,
+    app,
+    build: record3.name,
+    commit: record3.commit,
+    ...record3.captured === void 0 ? {} : { image: record3.captured.image },
+    by: job.by,
+    result,
+    durationMs: clock.now() - job.createdAt
+  };
+  const known = (await store.history(pipeline3)).some((line) => line.job === job.id);
+  if (!known) await store.appendHistory(pipeline3, entry);
+  await say(work, { step: "ended", result, exit: exits[result] });
+}
+async function announce(work, step, pid) {
+  const startedAt = await work.services.processes.startOf(pid) ?? "";
+  await say(work, { step, process: { pid, startedAt } });
+}
+function say({ services, pipeline: pipeline3, job }, entry) {
+  return append(services, pipeline3, job.id, entry);
+}
+function append({ jobs, clock }, pipeline3, job, entry) {
+  return jobs.append(pipeline3, job, { format: 1, at: clock.now(), ...entry });
+}
+function appImage(app) {
+  return `dokku/${app}:latest`;
+}
+
 // src/wiring.ts
-var import_node_os4 = require("node:os");
-var import_node_path16 = require("node:path");
+var import_node_os5 = require("node:os");
+var import_node_path17 = require("node:path");
+var import_promises27 = require("node:timers/promises");
 
 // src/adapters/client-builder.ts
 var import_node_crypto3 = require("node:crypto");
@@ -31418,9 +32146,9 @@ var ArchiveChecker = class {
     }
   }
   #remember(entry, shown) {
-    const before = this.#seen.get(entry.path);
-    if (before !== void 0 && !(before.kind === "folder" && entry.kind === "folder")) {
-      throw this.#refuse(shown, `comes twice, first as ${describeKind(before.kind)}`);
+    const before2 = this.#seen.get(entry.path);
+    if (before2 !== void 0 && !(before2.kind === "folder" && entry.kind === "folder")) {
+      throw this.#refuse(shown, `comes twice, first as ${describeKind(before2.kind)}`);
     }
     const size = entry.kind === "file" || entry.kind === "hardlink" ? entry.size : 0;
     this.#seen.set(entry.path, { kind: entry.kind, size });
@@ -31442,8 +32170,8 @@ var ArchiveChecker = class {
     return new UserError(`${capital(this.#rules.subject)} ${rule}`, { remedy });
   }
 };
-function checkTree(entries2, folder2) {
-  for (const { mode, path: path6 } of entries2) {
+function checkTree(entries3, folder2) {
+  for (const { mode, path: path6 } of entries3) {
     if (mode === "160000") {
       throw new UserError(`${quote(path6)} is a submodule, whose files a push does not bring`, {
         remedy: "Commit the files themselves, or install them as a package."
@@ -31942,8 +32670,8 @@ var TarFraming = class {
     }
     return records;
   }
-  #checkPaxKey(key, before) {
-    if (before.has(key)) throw this.#damaged(`an extended header sets "${printable(key)}" twice`);
+  #checkPaxKey(key, before2) {
+    if (before2.has(key)) throw this.#damaged(`an extended header sets "${printable(key)}" twice`);
     if (key.startsWith("GNU.sparse.")) throw this.#damaged("it holds a sparse file");
     if (!paxKeys.has(key) && !/^[A-Z]+\.[ -~]+$/.test(key)) {
       throw this.#damaged(`an extended header sets "${printable(key)}", which is unknown`);
@@ -32047,8 +32775,8 @@ function nameOf(block) {
 }
 function cString(block, offset, length) {
   const field = block.subarray(offset, offset + length);
-  const end = field.indexOf(0);
-  return end === -1 ? field : field.subarray(0, end);
+  const end2 = field.indexOf(0);
+  return end2 === -1 ? field : field.subarray(0, end2);
 }
 
 // src/adapters/tar.ts
@@ -32077,12 +32805,12 @@ async function* readTar(source, rules) {
       }, done);
     }
   });
-  const entries2 = (0, import_tar_stream.extract)();
-  const fed = (0, import_promises3.pipeline)(source, guard, entries2);
+  const entries3 = (0, import_tar_stream.extract)();
+  const fed = (0, import_promises3.pipeline)(source, guard, entries3);
   fed.catch(() => void 0);
   const checker = new ArchiveChecker(rules);
   try {
-    for await (const found of entries2) {
+    for await (const found of entries3) {
       const entry = checker.check(raw(found.header));
       if (entry !== void 0) yield { entry, content: found };
       found.resume();
@@ -32389,7 +33117,7 @@ var ContainerClientBuilder = class {
       if (kept.length > keptLines) kept.shift();
       log(line);
     }, proxySecrets(plan.proxy));
-    let refused;
+    let refused2;
     try {
       child.stderr.resume();
       for await (const chunk of child.stdout) {
@@ -32401,17 +33129,17 @@ var ContainerClientBuilder = class {
       await child.done;
     } catch (error62) {
       if (!(error62 instanceof ProcessError)) throw error62;
-      if (error62.failure.stderr.includes("Error response from daemon")) refused = error62;
+      if (error62.failure.stderr.includes("Error response from daemon")) refused2 = error62;
     } finally {
       clearTimeout(timer);
     }
     this.signal?.throwIfAborted();
     if (stopped !== void 0) throw explainFailure(plan, phase, stopped, kept);
-    if (refused !== void 0) {
+    if (refused2 !== void 0) {
       throw new BuildFailure("The container of the client build could not be started", true, {
         remedy: "See what the Docker engine says about it.",
-        details: [printable(refused.failure.stderr.trim(), 1e3)],
-        cause: refused
+        details: [printable(refused2.failure.stderr.trim(), 1e3)],
+        cause: refused2
       });
     }
     const state = parseState(await this.docker.run(inspectState(container2)));
@@ -32553,7 +33281,7 @@ function capital2(text2) {
   return text2.charAt(0).toUpperCase() + text2.slice(1);
 }
 
-// node_modules/is-plain-obj/index.js
+// ../../main/node_modules/is-plain-obj/index.js
 function isPlainObject2(value) {
   if (typeof value !== "object" || value === null) {
     return false;
@@ -32562,7 +33290,7 @@ function isPlainObject2(value) {
   return (prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null) && !(Symbol.toStringTag in value) && !(Symbol.iterator in value);
 }
 
-// node_modules/execa/lib/arguments/file-url.js
+// ../../main/node_modules/execa/lib/arguments/file-url.js
 var import_node_url = require("node:url");
 var safeNormalizeFileUrl = (file2, name) => {
   const fileString = normalizeFileUrl(normalizeDenoExecPath(file2));
@@ -32575,7 +33303,7 @@ var normalizeDenoExecPath = (file2) => isDenoExecPath(file2) ? file2.toString() 
 var isDenoExecPath = (file2) => typeof file2 !== "string" && file2 && Object.getPrototypeOf(file2) === String.prototype;
 var normalizeFileUrl = (file2) => file2 instanceof URL ? (0, import_node_url.fileURLToPath)(file2) : file2;
 
-// node_modules/execa/lib/methods/parameters.js
+// ../../main/node_modules/execa/lib/methods/parameters.js
 var normalizeParameters = (rawFile, rawArguments = [], rawOptions = {}) => {
   const filePath = safeNormalizeFileUrl(rawFile, "First argument");
   const [commandArguments, options] = isPlainObject2(rawArguments) ? [[], rawArguments] : [rawArguments, rawOptions];
@@ -32596,10 +33324,10 @@ var normalizeParameters = (rawFile, rawArguments = [], rawOptions = {}) => {
   return [filePath, normalizedArguments, options];
 };
 
-// node_modules/execa/lib/methods/template.js
+// ../../main/node_modules/execa/lib/methods/template.js
 var import_node_child_process = require("node:child_process");
 
-// node_modules/execa/lib/utils/uint-array.js
+// ../../main/node_modules/execa/lib/utils/uint-array.js
 var import_node_string_decoder = require("node:string_decoder");
 var { toString: objectToString } = Object.prototype;
 var isArrayBuffer = (value) => objectToString.call(value) === "[object ArrayBuffer]";
@@ -32646,7 +33374,7 @@ var getJoinLength = (uint8Arrays) => {
   return joinLength;
 };
 
-// node_modules/execa/lib/methods/template.js
+// ../../main/node_modules/execa/lib/methods/template.js
 var isTemplateString = (templates) => Array.isArray(templates) && Array.isArray(templates.raw);
 var parseTemplates = (templates, expressions) => {
   let tokens = [];
@@ -32746,20 +33474,20 @@ var getSubprocessResult = ({ stdout }) => {
   throw new TypeError(`Unexpected "${typeof stdout}" stdout in template expression`);
 };
 
-// node_modules/execa/lib/methods/main-sync.js
+// ../../main/node_modules/execa/lib/methods/main-sync.js
 var import_node_child_process3 = require("node:child_process");
 
-// node_modules/execa/lib/arguments/specific.js
+// ../../main/node_modules/execa/lib/arguments/specific.js
 var import_node_util2 = require("node:util");
 
-// node_modules/execa/lib/utils/standard-stream.js
+// ../../main/node_modules/execa/lib/utils/standard-stream.js
 var import_node_process = __toESM(require("node:process"), 1);
 var isStandardStream = (stream2) => STANDARD_STREAMS.includes(stream2);
 var STANDARD_STREAMS = [import_node_process.default.stdin, import_node_process.default.stdout, import_node_process.default.stderr];
 var STANDARD_STREAMS_ALIASES = ["stdin", "stdout", "stderr"];
 var getStreamName = (fdNumber) => STANDARD_STREAMS_ALIASES[fdNumber] ?? `stdio[${fdNumber}]`;
 
-// node_modules/execa/lib/arguments/specific.js
+// ../../main/node_modules/execa/lib/arguments/specific.js
 var normalizeFdSpecificOptions = (options) => {
   const optionsCopy = { ...options };
   for (const optionName of FD_SPECIFIC_OPTIONS) {
@@ -32829,7 +33557,7 @@ var DEFAULT_OPTIONS = {
 var FD_SPECIFIC_OPTIONS = ["lines", "buffer", "maxBuffer", "verbose", "stripFinalNewline"];
 var getFdSpecificValue = (optionArray, fdNumber) => fdNumber === "ipc" ? optionArray.at(-1) : optionArray[fdNumber];
 
-// node_modules/execa/lib/verbose/values.js
+// ../../main/node_modules/execa/lib/verbose/values.js
 var isVerbose = ({ verbose }, fdNumber) => getFdVerbose(verbose, fdNumber) !== "none";
 var isFullVerbose = ({ verbose }, fdNumber) => !["none", "short"].includes(getFdVerbose(verbose, fdNumber));
 var getVerboseFunction = ({ verbose }, fdNumber) => {
@@ -32841,10 +33569,10 @@ var getFdGenericVerbose = (verbose) => verbose.find((fdVerbose) => isVerboseFunc
 var isVerboseFunction = (fdVerbose) => typeof fdVerbose === "function";
 var VERBOSE_VALUES = ["none", "short", "full"];
 
-// node_modules/execa/lib/verbose/log.js
+// ../../main/node_modules/execa/lib/verbose/log.js
 var import_node_util4 = require("node:util");
 
-// node_modules/execa/lib/arguments/escape.js
+// ../../main/node_modules/execa/lib/arguments/escape.js
 var import_node_process2 = require("node:process");
 var import_node_util3 = require("node:util");
 var joinCommand = (filePath, rawArguments) => {
@@ -32889,7 +33617,7 @@ var quoteString = (escapedArgument) => {
 };
 var NO_ESCAPE_REGEXP = /^[\w./-]+$/;
 
-// node_modules/is-unicode-supported/index.js
+// ../../main/node_modules/is-unicode-supported/index.js
 var import_node_process3 = __toESM(require("node:process"), 1);
 function isUnicodeSupported() {
   const { env } = import_node_process3.default;
@@ -32900,7 +33628,7 @@ function isUnicodeSupported() {
   return Boolean(env.WT_SESSION) || Boolean(env.TERMINUS_SUBLIME) || env.ConEmuTask === "{cmd::Cmder}" || TERM_PROGRAM === "Terminus-Sublime" || TERM_PROGRAM === "vscode" || TERM === "xterm-256color" || TERM === "alacritty" || TERM === "rxvt-unicode" || TERM === "rxvt-unicode-256color" || env.TERMINAL_EMULATOR === "JetBrains-JediTerm";
 }
 
-// node_modules/figures/index.js
+// ../../main/node_modules/figures/index.js
 var common = {
   circleQuestionMark: "(?)",
   questionMarkPrefix: "(?)",
@@ -33176,14 +33904,14 @@ var figures = shouldUseMain ? mainSymbols : fallbackSymbols;
 var figures_default = figures;
 var replacements = Object.entries(specialMainSymbols);
 
-// node_modules/yoctocolors/base.js
+// ../../main/node_modules/yoctocolors/base.js
 var import_node_tty = __toESM(require("node:tty"), 1);
 var hasColors = import_node_tty.default?.WriteStream?.prototype?.hasColors?.() ?? false;
-var format2 = (open5, close) => {
+var format2 = (open6, close) => {
   if (!hasColors) {
     return (input2) => input2;
   }
-  const openCode = `\x1B[${open5}m`;
+  const openCode = `\x1B[${open6}m`;
   const closeCode = `\x1B[${close}m`;
   return (input2) => {
     const string4 = input2 + "";
@@ -33266,7 +33994,7 @@ var underlineMagentaBright = format2("58;5;13", 59);
 var underlineCyanBright = format2("58;5;14", 59);
 var underlineWhiteBright = format2("58;5;15", 59);
 
-// node_modules/execa/lib/verbose/default.js
+// ../../main/node_modules/execa/lib/verbose/default.js
 var defaultVerboseFunction = ({
   type,
   message,
@@ -33296,16 +34024,16 @@ var ICONS = {
   error: getFinalIcon,
   duration: getFinalIcon
 };
-var identity = (string4) => string4;
+var identity2 = (string4) => string4;
 var COLORS = {
   command: () => bold,
-  output: () => identity,
-  ipc: () => identity,
+  output: () => identity2,
+  ipc: () => identity2,
   error: ({ reject }) => reject ? redBright : yellowBright,
   duration: () => gray
 };
 
-// node_modules/execa/lib/verbose/custom.js
+// ../../main/node_modules/execa/lib/verbose/custom.js
 var applyVerboseOnLines = (printedLines, verboseInfo, fdNumber) => {
   const verboseFunction = getVerboseFunction(verboseInfo, fdNumber);
   return printedLines.map(({ verboseLine, verboseObject }) => applyVerboseFunction(verboseLine, verboseObject, verboseFunction)).filter((printedLine) => printedLine !== void 0).map((printedLine) => appendNewline(printedLine)).join("");
@@ -33322,7 +34050,7 @@ var applyVerboseFunction = (verboseLine, verboseObject, verboseFunction) => {
 var appendNewline = (printedLine) => printedLine.endsWith("\n") ? printedLine : `${printedLine}
 `;
 
-// node_modules/execa/lib/verbose/log.js
+// ../../main/node_modules/execa/lib/verbose/log.js
 var verboseLog = ({ type, verboseMessage, fdNumber, verboseInfo, result }) => {
   const verboseObject = getVerboseObject({ type, result, verboseInfo });
   const printedLines = getPrintedLines(verboseMessage, verboseObject);
@@ -33356,7 +34084,7 @@ var serializeVerboseMessage = (message) => {
 };
 var TAB_SIZE = 2;
 
-// node_modules/execa/lib/verbose/start.js
+// ../../main/node_modules/execa/lib/verbose/start.js
 var logCommand = (escapedCommand, verboseInfo) => {
   if (!isVerbose(verboseInfo)) {
     return;
@@ -33368,7 +34096,7 @@ var logCommand = (escapedCommand, verboseInfo) => {
   });
 };
 
-// node_modules/execa/lib/verbose/info.js
+// ../../main/node_modules/execa/lib/verbose/info.js
 var getVerboseInfo = (verbose, escapedCommand, rawOptions) => {
   validateVerbose(verbose);
   const commandId = getCommandId(verbose);
@@ -33396,12 +34124,12 @@ var validateVerbose = (verbose) => {
   }
 };
 
-// node_modules/execa/lib/return/duration.js
+// ../../main/node_modules/execa/lib/return/duration.js
 var import_node_process4 = require("node:process");
 var getStartTime = () => import_node_process4.hrtime.bigint();
 var getDurationMs = (startTime) => Number(import_node_process4.hrtime.bigint() - startTime) / 1e6;
 
-// node_modules/execa/lib/arguments/command.js
+// ../../main/node_modules/execa/lib/arguments/command.js
 var handleCommand = (filePath, rawArguments, rawOptions) => {
   const startTime = getStartTime();
   const { command: command2, escapedCommand } = joinCommand(filePath, rawArguments);
@@ -33416,16 +34144,16 @@ var handleCommand = (filePath, rawArguments, rawOptions) => {
   };
 };
 
-// node_modules/execa/lib/arguments/options.js
+// ../../main/node_modules/execa/lib/arguments/options.js
 var import_node_path10 = __toESM(require("node:path"), 1);
 var import_node_process8 = __toESM(require("node:process"), 1);
 var import_cross_spawn = __toESM(require_cross_spawn(), 1);
 
-// node_modules/npm-run-path/index.js
+// ../../main/node_modules/npm-run-path/index.js
 var import_node_process5 = __toESM(require("node:process"), 1);
 var import_node_path7 = __toESM(require("node:path"), 1);
 
-// node_modules/npm-run-path/node_modules/path-key/index.js
+// ../../main/node_modules/npm-run-path/node_modules/path-key/index.js
 function pathKey(options = {}) {
   const {
     env = process.env,
@@ -33437,7 +34165,7 @@ function pathKey(options = {}) {
   return Object.keys(env).reverse().find((key) => key.toUpperCase() === "PATH") || "Path";
 }
 
-// node_modules/unicorn-magic/node.js
+// ../../main/node_modules/unicorn-magic/node.js
 var import_node_util5 = require("node:util");
 var import_node_child_process2 = require("node:child_process");
 var import_node_path6 = __toESM(require("node:path"), 1);
@@ -33461,7 +34189,7 @@ function traversePathUp(startPath) {
 }
 var TEN_MEGABYTES_IN_BYTES = 10 * 1024 * 1024;
 
-// node_modules/npm-run-path/index.js
+// ../../main/node_modules/npm-run-path/index.js
 var npmRunPath = ({
   cwd = import_node_process5.default.cwd(),
   path: pathOption = import_node_process5.default.env[pathKey()],
@@ -33502,10 +34230,10 @@ var npmRunPathEnv = ({ env = import_node_process5.default.env, ...options } = {}
   return env;
 };
 
-// node_modules/execa/lib/terminate/kill.js
+// ../../main/node_modules/execa/lib/terminate/kill.js
 var import_promises6 = require("node:timers/promises");
 
-// node_modules/execa/lib/return/final-error.js
+// ../../main/node_modules/execa/lib/return/final-error.js
 var getFinalError = (originalError, message, isSync) => {
   const ErrorClass = isSync ? ExecaSyncError : ExecaError;
   const options = originalError instanceof DiscardedError ? {} : { cause: originalError };
@@ -33537,13 +34265,13 @@ var ExecaSyncError = class extends Error {
 };
 setErrorName(ExecaSyncError, ExecaSyncError.name);
 
-// node_modules/execa/lib/terminate/signal.js
+// ../../main/node_modules/execa/lib/terminate/signal.js
 var import_node_os3 = require("node:os");
 
-// node_modules/human-signals/build/src/main.js
+// ../../main/node_modules/human-signals/build/src/main.js
 var import_node_os2 = require("node:os");
 
-// node_modules/human-signals/build/src/realtime.js
+// ../../main/node_modules/human-signals/build/src/realtime.js
 var getRealtimeSignals = () => {
   const length = SIGRTMAX - SIGRTMIN + 1;
   return Array.from({ length }, getRealtimeSignal);
@@ -33558,10 +34286,10 @@ var getRealtimeSignal = (value, index) => ({
 var SIGRTMIN = 34;
 var SIGRTMAX = 64;
 
-// node_modules/human-signals/build/src/signals.js
+// ../../main/node_modules/human-signals/build/src/signals.js
 var import_node_os = require("node:os");
 
-// node_modules/human-signals/build/src/core.js
+// ../../main/node_modules/human-signals/build/src/core.js
 var SIGNALS = [
   {
     name: "SIGHUP",
@@ -33834,7 +34562,7 @@ var SIGNALS = [
   }
 ];
 
-// node_modules/human-signals/build/src/signals.js
+// ../../main/node_modules/human-signals/build/src/signals.js
 var getSignals = () => {
   const realtimeSignals = getRealtimeSignals();
   const signals2 = [...SIGNALS, ...realtimeSignals].map(normalizeSignal);
@@ -33856,7 +34584,7 @@ var normalizeSignal = ({
   return { name, number: number4, description, supported, action, forced, standard };
 };
 
-// node_modules/human-signals/build/src/main.js
+// ../../main/node_modules/human-signals/build/src/main.js
 var getSignalsByName = () => {
   const signals2 = getSignals();
   return Object.fromEntries(signals2.map(getSignalByName));
@@ -33907,7 +34635,7 @@ var findSignalByNumber = (number4, signals2) => {
 };
 var signalsByNumber = getSignalsByNumber();
 
-// node_modules/execa/lib/terminate/signal.js
+// ../../main/node_modules/execa/lib/terminate/signal.js
 var normalizeKillSignal = (killSignal) => {
   const optionName = "option `killSignal`";
   if (killSignal === 0) {
@@ -33951,7 +34679,7 @@ var getAvailableSignalNames = () => Object.keys(import_node_os3.constants.signal
 var getAvailableSignalIntegers = () => [...new Set(Object.values(import_node_os3.constants.signals).sort((signalInteger, signalIntegerTwo) => signalInteger - signalIntegerTwo))].join(", ");
 var getSignalDescription = (signal) => signalsByName[signal].description;
 
-// node_modules/execa/lib/terminate/kill.js
+// ../../main/node_modules/execa/lib/terminate/kill.js
 var normalizeForceKillAfterDelay = (forceKillAfterDelay) => {
   if (forceKillAfterDelay === false) {
     return forceKillAfterDelay;
@@ -34018,7 +34746,7 @@ var killOnTimeout = async ({ kill, forceKillAfterDelay, context, controllerSigna
   }
 };
 
-// node_modules/execa/lib/utils/abort-signal.js
+// ../../main/node_modules/execa/lib/utils/abort-signal.js
 var import_node_events = require("node:events");
 var onAbortedSignal = async (mainSignal, stopSignal) => {
   if (!mainSignal.aborted) {
@@ -34026,7 +34754,7 @@ var onAbortedSignal = async (mainSignal, stopSignal) => {
   }
 };
 
-// node_modules/execa/lib/terminate/cancel.js
+// ../../main/node_modules/execa/lib/terminate/cancel.js
 var validateCancelSignal = ({ cancelSignal }) => {
   if (cancelSignal !== void 0 && Object.prototype.toString.call(cancelSignal) !== "[object AbortSignal]") {
     throw new Error(`The \`cancelSignal\` option must be an AbortSignal: ${String(cancelSignal)}`);
@@ -34040,13 +34768,13 @@ var terminateOnCancel = async (subprocess, cancelSignal, context, { signal }) =>
   throw cancelSignal.reason;
 };
 
-// node_modules/execa/lib/ipc/graceful.js
+// ../../main/node_modules/execa/lib/ipc/graceful.js
 var import_promises8 = require("node:timers/promises");
 
-// node_modules/execa/lib/ipc/send.js
+// ../../main/node_modules/execa/lib/ipc/send.js
 var import_node_util6 = require("node:util");
 
-// node_modules/execa/lib/ipc/validation.js
+// ../../main/node_modules/execa/lib/ipc/validation.js
 var validateIpcMethod = ({ methodName, isSubprocess, ipc, isConnected: isConnected2 }) => {
   validateIpcOption(methodName, isSubprocess, ipc);
   validateConnection(methodName, isSubprocess, isConnected2);
@@ -34118,7 +34846,7 @@ var disconnect = (anyProcess) => {
   }
 };
 
-// node_modules/execa/lib/utils/deferred.js
+// ../../main/node_modules/execa/lib/utils/deferred.js
 var createDeferred = () => {
   const methods = {};
   const promise2 = new Promise((resolve, reject) => {
@@ -34127,7 +34855,7 @@ var createDeferred = () => {
   return Object.assign(promise2, methods);
 };
 
-// node_modules/execa/lib/arguments/fd-options.js
+// ../../main/node_modules/execa/lib/arguments/fd-options.js
 var getToStream = (destination, to = "stdin") => {
   const isWritable = true;
   const { options, fileDescriptors } = SUBPROCESS_OPTIONS.get(destination);
@@ -34207,10 +34935,10 @@ var serializeOptionValue = (value) => {
   return typeof value === "number" ? `${value}` : "Stream";
 };
 
-// node_modules/execa/lib/ipc/strict.js
+// ../../main/node_modules/execa/lib/ipc/strict.js
 var import_node_events5 = require("node:events");
 
-// node_modules/execa/lib/utils/max-listeners.js
+// ../../main/node_modules/execa/lib/utils/max-listeners.js
 var import_node_events2 = require("node:events");
 var incrementMaxListeners = (eventEmitter, maxListenersIncrement, signal) => {
   const maxListeners = eventEmitter.getMaxListeners();
@@ -34223,14 +34951,14 @@ var incrementMaxListeners = (eventEmitter, maxListenersIncrement, signal) => {
   });
 };
 
-// node_modules/execa/lib/ipc/forward.js
+// ../../main/node_modules/execa/lib/ipc/forward.js
 var import_node_events4 = require("node:events");
 
-// node_modules/execa/lib/ipc/incoming.js
+// ../../main/node_modules/execa/lib/ipc/incoming.js
 var import_node_events3 = require("node:events");
 var import_promises7 = require("node:timers/promises");
 
-// node_modules/execa/lib/ipc/reference.js
+// ../../main/node_modules/execa/lib/ipc/reference.js
 var addReference = (channel, reference) => {
   if (reference) {
     addReferenceCount(channel);
@@ -34260,7 +34988,7 @@ var redoAddedReferences = (channel, isSubprocess) => {
   }
 };
 
-// node_modules/execa/lib/ipc/incoming.js
+// ../../main/node_modules/execa/lib/ipc/incoming.js
 var onMessage = async ({ anyProcess, channel, isSubprocess, ipcEmitter }, wrappedMessage) => {
   if (handleStrictResponse(wrappedMessage) || handleAbort(wrappedMessage)) {
     return;
@@ -34301,7 +35029,7 @@ var onDisconnect = async ({ anyProcess, channel, isSubprocess, ipcEmitter, bound
 };
 var INCOMING_MESSAGES = /* @__PURE__ */ new WeakMap();
 
-// node_modules/execa/lib/ipc/forward.js
+// ../../main/node_modules/execa/lib/ipc/forward.js
 var getIpcEmitter = (anyProcess, channel, isSubprocess) => {
   if (IPC_EMITTERS.has(anyProcess)) {
     return IPC_EMITTERS.get(anyProcess);
@@ -34340,7 +35068,7 @@ var isConnected = (anyProcess) => {
   return ipcEmitter === void 0 ? anyProcess.channel !== null : ipcEmitter.connected;
 };
 
-// node_modules/execa/lib/ipc/strict.js
+// ../../main/node_modules/execa/lib/ipc/strict.js
 var handleSendStrict = ({ anyProcess, channel, isSubprocess, message, strict }) => {
   if (!strict) {
     return message;
@@ -34423,7 +35151,7 @@ var throwOnDisconnect = async (anyProcess, isSubprocess, { signal }) => {
 var REQUEST_TYPE = "execa:ipc:request";
 var RESPONSE_TYPE = "execa:ipc:response";
 
-// node_modules/execa/lib/ipc/outgoing.js
+// ../../main/node_modules/execa/lib/ipc/outgoing.js
 var startSendMessage = (anyProcess, wrappedMessage, strict) => {
   if (!OUTGOING_MESSAGES.has(anyProcess)) {
     OUTGOING_MESSAGES.set(anyProcess, /* @__PURE__ */ new Set());
@@ -34450,7 +35178,7 @@ var OUTGOING_MESSAGES = /* @__PURE__ */ new WeakMap();
 var hasMessageListeners = (anyProcess, ipcEmitter) => ipcEmitter.listenerCount("message") > getMinListenerCount(anyProcess);
 var getMinListenerCount = (anyProcess) => SUBPROCESS_OPTIONS.has(anyProcess) && !getFdSpecificValue(SUBPROCESS_OPTIONS.get(anyProcess).options.buffer, "ipc") ? 1 : 0;
 
-// node_modules/execa/lib/ipc/send.js
+// ../../main/node_modules/execa/lib/ipc/send.js
 var sendMessage = ({ anyProcess, channel, isSubprocess, ipc }, message, { strict = false } = {}) => {
   const methodName = "sendMessage";
   validateIpcMethod({
@@ -34520,7 +35248,7 @@ var getSendMethod = (anyProcess) => {
 };
 var PROCESS_SEND_METHODS = /* @__PURE__ */ new WeakMap();
 
-// node_modules/execa/lib/ipc/graceful.js
+// ../../main/node_modules/execa/lib/ipc/graceful.js
 var sendAbort = (subprocess, message) => {
   const methodName = "cancelSignal";
   validateConnection(methodName, false, subprocess.connected);
@@ -34571,7 +35299,7 @@ var abortOnDisconnect = () => {
 };
 var cancelController = new AbortController();
 
-// node_modules/execa/lib/terminate/graceful.js
+// ../../main/node_modules/execa/lib/terminate/graceful.js
 var validateGracefulCancel = ({ gracefulCancel, cancelSignal, ipc, serialization }) => {
   if (!gracefulCancel) {
     return;
@@ -34627,7 +35355,7 @@ var getReason = ({ reason }) => {
   return error62;
 };
 
-// node_modules/execa/lib/terminate/timeout.js
+// ../../main/node_modules/execa/lib/terminate/timeout.js
 var import_promises9 = require("node:timers/promises");
 var validateTimeout = ({ timeout }) => {
   if (timeout !== void 0 && (!Number.isFinite(timeout) || timeout < 0)) {
@@ -34642,7 +35370,7 @@ var killAfterTimeout = async (subprocess, timeout, context, { signal }) => {
   throw new DiscardedError();
 };
 
-// node_modules/execa/lib/methods/node.js
+// ../../main/node_modules/execa/lib/methods/node.js
 var import_node_process6 = require("node:process");
 var import_node_path8 = __toESM(require("node:path"), 1);
 var mapNode = ({ options }) => {
@@ -34683,7 +35411,7 @@ var handleNodeOption = (file2, commandArguments, {
   ];
 };
 
-// node_modules/execa/lib/ipc/ipc-input.js
+// ../../main/node_modules/execa/lib/ipc/ipc-input.js
 var import_node_v8 = require("node:v8");
 var validateIpcInputOption = ({ ipcInput, ipc, serialization }) => {
   if (ipcInput === void 0) {
@@ -34719,7 +35447,7 @@ var sendIpcInput = async (subprocess, ipcInput) => {
   await subprocess.sendMessage(ipcInput);
 };
 
-// node_modules/execa/lib/arguments/encoding-option.js
+// ../../main/node_modules/execa/lib/arguments/encoding-option.js
 var validateEncoding = ({ encoding }) => {
   if (ENCODINGS.has(encoding)) {
     return;
@@ -34761,7 +35489,7 @@ var ENCODING_ALIASES = {
 };
 var serializeEncoding = (encoding) => typeof encoding === "string" ? `"${encoding}"` : String(encoding);
 
-// node_modules/execa/lib/arguments/cwd.js
+// ../../main/node_modules/execa/lib/arguments/cwd.js
 var import_node_fs5 = require("node:fs");
 var import_node_path9 = __toESM(require("node:path"), 1);
 var import_node_process7 = __toESM(require("node:process"), 1);
@@ -34797,7 +35525,7 @@ ${originalMessage}`;
   return originalMessage;
 };
 
-// node_modules/execa/lib/arguments/options.js
+// ../../main/node_modules/execa/lib/arguments/options.js
 var normalizeOptions = (filePath, rawArguments, rawOptions) => {
   rawOptions.cwd = normalizeCwd(rawOptions.cwd);
   const [processedFile, processedArguments, processedOptions] = handleNodeOption(filePath, rawArguments, rawOptions);
@@ -34868,13 +35596,13 @@ var getEnv = ({ env: envOption, extendEnv, preferLocal, node: node2, localDirect
   return env;
 };
 
-// node_modules/execa/lib/arguments/shell.js
+// ../../main/node_modules/execa/lib/arguments/shell.js
 var concatenateShell = (file2, commandArguments, options) => options.shell && commandArguments.length > 0 ? [[file2, ...commandArguments].join(" "), [], options] : [file2, commandArguments, options];
 
-// node_modules/execa/lib/return/message.js
+// ../../main/node_modules/execa/lib/return/message.js
 var import_node_util7 = require("node:util");
 
-// node_modules/strip-final-newline/index.js
+// ../../main/node_modules/strip-final-newline/index.js
 function stripFinalNewline(input2) {
   if (typeof input2 === "string") {
     return stripFinalNewlineString(input2);
@@ -34891,11 +35619,11 @@ var LF_BINARY = LF.codePointAt(0);
 var CR = "\r";
 var CR_BINARY = CR.codePointAt(0);
 
-// node_modules/get-stream/source/index.js
+// ../../main/node_modules/get-stream/source/index.js
 var import_node_events6 = require("node:events");
 var import_promises10 = require("node:stream/promises");
 
-// node_modules/is-stream/index.js
+// ../../main/node_modules/is-stream/index.js
 function isStream(stream2, { checkOpen = true } = {}) {
   return stream2 !== null && typeof stream2 === "object" && (stream2.writable || stream2.readable || !checkOpen || stream2.writable === void 0 && stream2.readable === void 0) && typeof stream2.pipe === "function";
 }
@@ -34909,7 +35637,7 @@ function isDuplexStream(stream2, options) {
   return isWritableStream(stream2, options) && isReadableStream(stream2, options);
 }
 
-// node_modules/@sec-ant/readable-stream/dist/ponyfill/asyncIterator.js
+// ../../main/node_modules/@sec-ant/readable-stream/dist/ponyfill/asyncIterator.js
 var a = Object.getPrototypeOf(
   Object.getPrototypeOf(
     /* istanbul ignore next */
@@ -34997,7 +35725,7 @@ function h({ preventCancel: r = false } = {}) {
   return s[n] = t, s;
 }
 
-// node_modules/get-stream/source/stream.js
+// ../../main/node_modules/get-stream/source/stream.js
 var getAsyncIterable = (stream2) => {
   if (isReadableStream(stream2, { checkOpen: false }) && nodeImports.on !== void 0) {
     return getStreamIterable(stream2);
@@ -35045,7 +35773,7 @@ var handleStreamEnd = async (stream2, controller, state) => {
 };
 var nodeImports = {};
 
-// node_modules/get-stream/source/contents.js
+// ../../main/node_modules/get-stream/source/contents.js
 var getStreamContents = async (stream2, { init, convertChunk, getSize, truncateChunk, addChunk, getFinalChunk, finalize: finalize2 }, { maxBuffer = Number.POSITIVE_INFINITY } = {}) => {
   const asyncIterable = getAsyncIterable(stream2);
   const state = init();
@@ -35140,8 +35868,8 @@ var MaxBufferError = class extends Error {
   }
 };
 
-// node_modules/get-stream/source/utils.js
-var identity2 = (value) => value;
+// ../../main/node_modules/get-stream/source/utils.js
+var identity3 = (value) => value;
 var noop = () => void 0;
 var getContentsProperty = ({ contents }) => contents;
 var throwObjectStream = (chunk) => {
@@ -35149,7 +35877,7 @@ var throwObjectStream = (chunk) => {
 };
 var getLengthProperty = (convertedChunk) => convertedChunk.length;
 
-// node_modules/get-stream/source/array.js
+// ../../main/node_modules/get-stream/source/array.js
 async function getStreamAsArray(stream2, options) {
   return getStreamContents(stream2, arrayMethods, options);
 }
@@ -35162,12 +35890,12 @@ var addArrayChunk = (convertedChunk, { contents }) => {
 var arrayMethods = {
   init: initArray,
   convertChunk: {
-    string: identity2,
-    buffer: identity2,
-    arrayBuffer: identity2,
-    dataView: identity2,
-    typedArray: identity2,
-    others: identity2
+    string: identity3,
+    buffer: identity3,
+    arrayBuffer: identity3,
+    dataView: identity3,
+    typedArray: identity3,
+    others: identity3
   },
   getSize: increment,
   truncateChunk: noop,
@@ -35176,7 +35904,7 @@ var arrayMethods = {
   finalize: getContentsProperty
 };
 
-// node_modules/get-stream/source/array-buffer.js
+// ../../main/node_modules/get-stream/source/array-buffer.js
 async function getStreamAsArrayBuffer(stream2, options) {
   return getStreamContents(stream2, arrayBufferMethods, options);
 }
@@ -35229,7 +35957,7 @@ var arrayBufferMethods = {
   finalize: finalizeArrayBuffer
 };
 
-// node_modules/get-stream/source/string.js
+// ../../main/node_modules/get-stream/source/string.js
 async function getStreamAsString(stream2, options) {
   return getStreamContents(stream2, stringMethods, options);
 }
@@ -35244,7 +35972,7 @@ var getFinalStringChunk = ({ textDecoder: textDecoder2 }) => {
 var stringMethods = {
   init: initString,
   convertChunk: {
-    string: identity2,
+    string: identity3,
     buffer: useTextDecoder,
     arrayBuffer: useTextDecoder,
     dataView: useTextDecoder,
@@ -35258,10 +35986,10 @@ var stringMethods = {
   finalize: getContentsProperty
 };
 
-// node_modules/get-stream/source/index.js
+// ../../main/node_modules/get-stream/source/index.js
 Object.assign(nodeImports, { on: import_node_events6.on, finished: import_promises10.finished });
 
-// node_modules/execa/lib/io/max-buffer.js
+// ../../main/node_modules/execa/lib/io/max-buffer.js
 var handleMaxBuffer = ({ error: error62, stream: stream2, readableObjectMode, lines: lines2, encoding, fdNumber }) => {
   if (!(error62 instanceof MaxBufferError)) {
     throw error62;
@@ -35320,7 +36048,7 @@ var truncateMaxBufferSync = (result, isMaxBuffer, maxBuffer) => {
 };
 var getMaxBufferSync = ([, stdoutMaxBuffer]) => stdoutMaxBuffer;
 
-// node_modules/execa/lib/return/message.js
+// ../../main/node_modules/execa/lib/return/message.js
 var createMessages = ({
   stdio,
   all,
@@ -35438,7 +36166,7 @@ var serializeMessageItem = (messageItem) => {
   return "";
 };
 
-// node_modules/execa/lib/return/result.js
+// ../../main/node_modules/execa/lib/return/result.js
 var makeSuccessResult = ({
   command: command2,
   escapedCommand,
@@ -35611,7 +36339,7 @@ var normalizeExitPayload = (rawExitCode, rawSignal) => {
   return { exitCode, signal, signalDescription };
 };
 
-// node_modules/parse-ms/index.js
+// ../../main/node_modules/parse-ms/index.js
 var toZeroIfInfinity = (value) => Number.isFinite(value) ? value : 0;
 function parseNumber(milliseconds) {
   return {
@@ -35650,7 +36378,7 @@ function parseMilliseconds(milliseconds) {
   throw new TypeError("Expected a finite number or bigint");
 }
 
-// node_modules/pretty-ms/index.js
+// ../../main/node_modules/pretty-ms/index.js
 var isZero = (value) => value === 0 || value === 0n;
 var pluralize = (word, count2) => count2 === 1 || count2 === 1n ? word : `${word}s`;
 var SECOND_ROUNDING_EPSILON = 1e-7;
@@ -35750,7 +36478,7 @@ function prettyMilliseconds(milliseconds, options) {
   return sign + result.join(separator);
 }
 
-// node_modules/execa/lib/verbose/error.js
+// ../../main/node_modules/execa/lib/verbose/error.js
 var logError = (result, verboseInfo) => {
   if (result.failed) {
     verboseLog({
@@ -35762,7 +36490,7 @@ var logError = (result, verboseInfo) => {
   }
 };
 
-// node_modules/execa/lib/verbose/complete.js
+// ../../main/node_modules/execa/lib/verbose/complete.js
 var logResult = (result, verboseInfo) => {
   if (!isVerbose(verboseInfo)) {
     return;
@@ -35780,7 +36508,7 @@ var logDuration = (result, verboseInfo) => {
   });
 };
 
-// node_modules/execa/lib/return/reject.js
+// ../../main/node_modules/execa/lib/return/reject.js
 var handleResult = (result, verboseInfo, { reject }) => {
   logResult(result, verboseInfo);
   if (result.failed && reject) {
@@ -35789,10 +36517,10 @@ var handleResult = (result, verboseInfo, { reject }) => {
   return result;
 };
 
-// node_modules/execa/lib/stdio/handle-sync.js
+// ../../main/node_modules/execa/lib/stdio/handle-sync.js
 var import_node_fs7 = require("node:fs");
 
-// node_modules/execa/lib/stdio/type.js
+// ../../main/node_modules/execa/lib/stdio/type.js
 var getStdioItemType = (value, optionName) => {
   if (isAsyncGenerator(value)) {
     return "asyncGenerator";
@@ -35918,7 +36646,7 @@ var TYPE_TO_MESSAGE = {
   uint8Array: "a Uint8Array"
 };
 
-// node_modules/execa/lib/transform/object-mode.js
+// ../../main/node_modules/execa/lib/transform/object-mode.js
 var getTransformObjectModes = (objectMode, index, newTransforms, direction) => direction === "output" ? getOutputObjectModes(objectMode, index, newTransforms) : getInputObjectModes(objectMode, index, newTransforms);
 var getOutputObjectModes = (objectMode, index, newTransforms) => {
   const writableObjectMode = index !== 0 && newTransforms[index - 1].value.readableObjectMode;
@@ -35938,7 +36666,7 @@ var getFdObjectMode = (stdioItems, direction) => {
   return direction === "input" ? lastTransform.value.writableObjectMode : lastTransform.value.readableObjectMode;
 };
 
-// node_modules/execa/lib/transform/normalize.js
+// ../../main/node_modules/execa/lib/transform/normalize.js
 var normalizeTransforms = (stdioItems, optionName, direction, options) => [
   ...stdioItems.filter(({ type }) => !TRANSFORM_TYPES.has(type)),
   ...getTransforms(stdioItems, optionName, direction, options)
@@ -36032,7 +36760,7 @@ var normalizeGenerator = ({ stdioItem, stdioItem: { value }, index, newTransform
 };
 var sortTransforms = (newTransforms, direction) => direction === "input" ? newTransforms.reverse() : newTransforms;
 
-// node_modules/execa/lib/stdio/direction.js
+// ../../main/node_modules/execa/lib/stdio/direction.js
 var import_node_process9 = __toESM(require("node:process"), 1);
 var getStreamDirection = (stdioItems, fdNumber, optionName) => {
   const directions = stdioItems.map((stdioItem) => getStdioItemDirection(stdioItem, fdNumber));
@@ -36082,10 +36810,10 @@ var getStandardStreamDirection = (value) => {
 };
 var DEFAULT_DIRECTION = "output";
 
-// node_modules/execa/lib/ipc/array.js
+// ../../main/node_modules/execa/lib/ipc/array.js
 var normalizeIpcStdioArray = (stdioArray, ipc) => ipc && !stdioArray.includes("ipc") ? [...stdioArray, "ipc"] : stdioArray;
 
-// node_modules/execa/lib/stdio/stdio-option.js
+// ../../main/node_modules/execa/lib/stdio/stdio-option.js
 var normalizeStdioOption = ({ stdio, ipc, buffer, ...options }, verboseInfo, isSync) => {
   const stdioArray = getStdioArray(stdio, options).map((stdioOption, fdNumber) => addDefaultValue2(stdioOption, fdNumber));
   return isSync ? normalizeStdioSync(stdioArray, buffer, verboseInfo) : normalizeIpcStdioArray(stdioArray, ipc);
@@ -36119,7 +36847,7 @@ var addDefaultValue2 = (stdioOption, fdNumber) => {
 var normalizeStdioSync = (stdioArray, buffer, verboseInfo) => stdioArray.map((stdioOption, fdNumber) => !buffer[fdNumber] && fdNumber !== 0 && !isFullVerbose(verboseInfo, fdNumber) && isOutputPipeOnly(stdioOption) ? "ignore" : stdioOption);
 var isOutputPipeOnly = (stdioOption) => stdioOption === "pipe" || Array.isArray(stdioOption) && stdioOption.every((item) => item === "pipe");
 
-// node_modules/execa/lib/stdio/native.js
+// ../../main/node_modules/execa/lib/stdio/native.js
 var import_node_fs6 = require("node:fs");
 var import_node_tty2 = __toESM(require("node:tty"), 1);
 var handleNativeStream = ({ stdioItem, stdioItem: { type }, isStdioArray, fdNumber, direction, isSync }) => {
@@ -36188,7 +36916,7 @@ var getStandardStream = (fdNumber, value, optionName) => {
   return standardStream;
 };
 
-// node_modules/execa/lib/stdio/input-option.js
+// ../../main/node_modules/execa/lib/stdio/input-option.js
 var handleInputOptions = ({ input: input2, inputFile }, fdNumber) => fdNumber === 0 ? [
   ...handleInputOption(input2),
   ...handleInputFileOption(inputFile)
@@ -36224,7 +36952,7 @@ var getInputFileType = (inputFile) => {
   throw new Error("The `inputFile` option must be a file path string or a file URL.");
 };
 
-// node_modules/execa/lib/stdio/duplicate.js
+// ../../main/node_modules/execa/lib/stdio/duplicate.js
 var filterDuplicates = (stdioItems) => stdioItems.filter((stdioItemOne, indexOne) => stdioItems.every((stdioItemTwo, indexTwo) => stdioItemOne.value !== stdioItemTwo.value || indexOne >= indexTwo || stdioItemOne.type === "generator" || stdioItemOne.type === "asyncGenerator"));
 var getDuplicateStream = ({ stdioItem: { type, value, optionName }, direction, fileDescriptors, isSync }) => {
   const otherStdioItems = getOtherStdioItems(fileDescriptors, type);
@@ -36299,7 +37027,7 @@ var throwOnDuplicateStream = (stdioItem, optionName, type) => {
   }
 };
 
-// node_modules/execa/lib/stdio/handle.js
+// ../../main/node_modules/execa/lib/stdio/handle.js
 var handleStdio = (addProperties3, options, verboseInfo, isSync) => {
   const stdio = normalizeStdioOption(options, verboseInfo, isSync);
   const initialFileDescriptors = stdio.map((stdioOption, fdNumber) => getFileDescriptor({
@@ -36459,7 +37187,7 @@ var forwardStdio = (stdioItems) => {
   return type === "native" ? value : "pipe";
 };
 
-// node_modules/execa/lib/stdio/handle-sync.js
+// ../../main/node_modules/execa/lib/stdio/handle-sync.js
 var handleStdioSync = (options, verboseInfo) => handleStdio(addPropertiesSync, options, verboseInfo, true);
 var forbiddenIfSync = ({ type, optionName }) => {
   throwInvalidSyncValue(optionName, TYPE_TO_MESSAGE[type]);
@@ -36497,7 +37225,7 @@ var addPropertiesSync = {
   output: {
     ...addProperties,
     fileUrl: ({ value }) => ({ path: value }),
-    filePath: ({ value: { file: file2, append } }) => ({ path: file2, append }),
+    filePath: ({ value: { file: file2, append: append2 } }) => ({ path: file2, append: append2 }),
     fileNumber: ({ value }) => ({ path: value }),
     iterable: forbiddenIfSync,
     string: forbiddenIfSync,
@@ -36505,14 +37233,14 @@ var addPropertiesSync = {
   }
 };
 
-// node_modules/execa/lib/io/strip-newline.js
+// ../../main/node_modules/execa/lib/io/strip-newline.js
 var stripNewline = (value, { stripFinalNewline: stripFinalNewline2 }, fdNumber) => getStripFinalNewline(stripFinalNewline2, fdNumber) && value !== void 0 && !Array.isArray(value) ? stripFinalNewline(value) : value;
 var getStripFinalNewline = (stripFinalNewline2, fdNumber) => fdNumber === "all" ? stripFinalNewline2[1] || stripFinalNewline2[2] : stripFinalNewline2[fdNumber];
 
-// node_modules/execa/lib/transform/generator.js
+// ../../main/node_modules/execa/lib/transform/generator.js
 var import_node_stream2 = require("node:stream");
 
-// node_modules/execa/lib/transform/split.js
+// ../../main/node_modules/execa/lib/transform/split.js
 var getSplitLinesGenerator = (binary, preserveNewlines, skipped, state) => binary || skipped ? void 0 : initializeSplitLines(preserveNewlines, state);
 var splitLinesSync = (chunk, preserveNewlines, objectMode) => objectMode ? chunk.flatMap((item) => splitLinesItemSync(item, preserveNewlines)) : splitLinesItemSync(chunk, preserveNewlines);
 var splitLinesItemSync = (chunk, preserveNewlines) => {
@@ -36533,16 +37261,16 @@ var splitGenerator = function* (state, preserveNewlines, chunk) {
   }
   let { previousChunks } = state;
   let start = -1;
-  for (let end = 0; end < chunk.length; end += 1) {
-    if (chunk[end] === "\n") {
-      const newlineLength = getNewlineLength(chunk, end, preserveNewlines, state);
-      let line = chunk.slice(start + 1, end + 1 - newlineLength);
+  for (let end2 = 0; end2 < chunk.length; end2 += 1) {
+    if (chunk[end2] === "\n") {
+      const newlineLength = getNewlineLength(chunk, end2, preserveNewlines, state);
+      let line = chunk.slice(start + 1, end2 + 1 - newlineLength);
       if (previousChunks.length > 0) {
         line = concatString(previousChunks, line);
         previousChunks = "";
       }
       yield line;
-      start = end;
+      start = end2;
     }
   }
   if (start !== chunk.length - 1) {
@@ -36550,11 +37278,11 @@ var splitGenerator = function* (state, preserveNewlines, chunk) {
   }
   state.previousChunks = previousChunks;
 };
-var getNewlineLength = (chunk, end, preserveNewlines, state) => {
+var getNewlineLength = (chunk, end2, preserveNewlines, state) => {
   if (preserveNewlines) {
     return 0;
   }
-  state.isWindowsNewline = end !== 0 && chunk[end - 1] === "\r";
+  state.isWindowsNewline = end2 !== 0 && chunk[end2 - 1] === "\r";
   return state.isWindowsNewline ? 2 : 1;
 };
 var linesFinal = function* ({ previousChunks }) {
@@ -36592,7 +37320,7 @@ var linesUint8ArrayInfo = {
   concatBytes: concatUint8Array
 };
 
-// node_modules/execa/lib/transform/validate.js
+// ../../main/node_modules/execa/lib/transform/validate.js
 var import_node_buffer = require("node:buffer");
 var getValidateTransformInput = (writableObjectMode, optionName) => writableObjectMode ? void 0 : validateStringTransformInput.bind(void 0, optionName);
 var validateStringTransformInput = function* (optionName, chunk) {
@@ -36621,7 +37349,7 @@ Instead, \`yield\` should either be called with a value, or not be called at all
   }
 };
 
-// node_modules/execa/lib/transform/encoding-transform.js
+// ../../main/node_modules/execa/lib/transform/encoding-transform.js
 var import_node_buffer2 = require("node:buffer");
 var import_node_string_decoder2 = require("node:string_decoder");
 var getEncodingTransformGenerator = (binary, encoding, skipped) => {
@@ -36656,7 +37384,7 @@ var encodingStringFinal = function* (stringDecoder) {
   }
 };
 
-// node_modules/execa/lib/transform/run-async.js
+// ../../main/node_modules/execa/lib/transform/run-async.js
 var import_node_util8 = require("node:util");
 var pushChunks = (0, import_node_util8.callbackify)(async (getChunks, state, getChunksArguments, transformStream) => {
   state.currentIterable = getChunks(...getChunksArguments);
@@ -36704,7 +37432,7 @@ var identityGenerator = function* (chunk) {
   yield chunk;
 };
 
-// node_modules/execa/lib/transform/run-sync.js
+// ../../main/node_modules/execa/lib/transform/run-sync.js
 var pushChunksSync = (getChunksSync, getChunksArguments, transformStream, done) => {
   try {
     for (const chunk of getChunksSync(...getChunksArguments)) {
@@ -36746,7 +37474,7 @@ var identityGenerator2 = function* (chunk) {
   yield chunk;
 };
 
-// node_modules/execa/lib/transform/generator.js
+// ../../main/node_modules/execa/lib/transform/generator.js
 var generatorToStream = ({
   value,
   value: { transform: transform2, final, writableObjectMode, readableObjectMode },
@@ -36800,7 +37528,7 @@ var addInternalGenerators = ({ transform: transform2, final, binary, writableObj
   ].filter(Boolean);
 };
 
-// node_modules/execa/lib/io/input-sync.js
+// ../../main/node_modules/execa/lib/io/input-sync.js
 var addInputOptionsSync = (fileDescriptors, options) => {
   for (const fdNumber of getInputFdNumbers(fileDescriptors)) {
     addInputOptionSync(fileDescriptors, fdNumber, options);
@@ -36833,10 +37561,10 @@ var validateSerializable = (newContents) => {
   }
 };
 
-// node_modules/execa/lib/io/output-sync.js
+// ../../main/node_modules/execa/lib/io/output-sync.js
 var import_node_fs8 = require("node:fs");
 
-// node_modules/execa/lib/verbose/output.js
+// ../../main/node_modules/execa/lib/verbose/output.js
 var shouldLogOutput = ({ stdioItems, encoding, verboseInfo, fdNumber }) => fdNumber !== "all" && isFullVerbose(verboseInfo, fdNumber) && !BINARY_ENCODINGS.has(encoding) && fdUsesVerbose(fdNumber) && (stdioItems.some(({ type, value }) => type === "native" && PIPED_STDIO_VALUES.has(value)) || stdioItems.every(({ type }) => TRANSFORM_TYPES.has(type)));
 var fdUsesVerbose = (fdNumber) => fdNumber === 1 || fdNumber === 2;
 var PIPED_STDIO_VALUES = /* @__PURE__ */ new Set(["pipe", "overlapped"]);
@@ -36863,7 +37591,7 @@ var logLine = (line, fdNumber, verboseInfo) => {
   });
 };
 
-// node_modules/execa/lib/io/output-sync.js
+// ../../main/node_modules/execa/lib/io/output-sync.js
 var transformOutputSync = ({ fileDescriptors, syncResult: { output: output2 }, options, isMaxBuffer, verboseInfo }) => {
   if (output2 === null) {
     return { output: Array.from({ length: 3 }) };
@@ -36955,9 +37683,9 @@ var logOutputSync = ({ serializedResult, fdNumber, state, verboseInfo, encoding,
   }
 };
 var writeToFiles = (serializedResult, stdioItems, outputFiles) => {
-  for (const { path: path6, append } of stdioItems.filter(({ type }) => FILE_TYPES.has(type))) {
+  for (const { path: path6, append: append2 } of stdioItems.filter(({ type }) => FILE_TYPES.has(type))) {
     const pathString = typeof path6 === "string" ? path6 : path6.toString();
-    if (append || outputFiles.has(pathString)) {
+    if (append2 || outputFiles.has(pathString)) {
       (0, import_node_fs8.appendFileSync)(path6, serializedResult);
     } else {
       outputFiles.add(pathString);
@@ -36966,7 +37694,7 @@ var writeToFiles = (serializedResult, stdioItems, outputFiles) => {
   }
 };
 
-// node_modules/execa/lib/resolve/all-sync.js
+// ../../main/node_modules/execa/lib/resolve/all-sync.js
 var getAllSync = ([, stdout, stderr], options) => {
   if (!options.all) {
     return;
@@ -36989,7 +37717,7 @@ var getAllSync = ([, stdout, stderr], options) => {
   return `${stdout}${stderr}`;
 };
 
-// node_modules/execa/lib/resolve/exit-async.js
+// ../../main/node_modules/execa/lib/resolve/exit-async.js
 var import_node_events7 = require("node:events");
 var waitForExit = async (subprocess, context) => {
   const [exitCode, signal] = await waitForExitOrError(subprocess);
@@ -37023,7 +37751,7 @@ var waitForSuccessfulExit = async (exitPromise) => {
 var isSubprocessErrorExit = (exitCode, signal) => exitCode === void 0 && signal === void 0;
 var isFailedExit = (exitCode, signal) => exitCode !== 0 || signal !== null;
 
-// node_modules/execa/lib/resolve/exit-sync.js
+// ../../main/node_modules/execa/lib/resolve/exit-sync.js
 var getExitResultSync = ({ error: error62, status: exitCode, signal, output: output2 }, { maxBuffer }) => {
   const resultError = getResultError(error62, exitCode, signal);
   const timedOut = resultError?.code === "ETIMEDOUT";
@@ -37043,7 +37771,7 @@ var getResultError = (error62, exitCode, signal) => {
   return isFailedExit(exitCode, signal) ? new DiscardedError() : void 0;
 };
 
-// node_modules/execa/lib/methods/main-sync.js
+// ../../main/node_modules/execa/lib/methods/main-sync.js
 var execaCoreSync = (rawFile, rawArguments, rawOptions) => {
   const { file: file2, commandArguments, command: command2, escapedCommand, startTime, verboseInfo, options, fileDescriptors } = handleSyncArguments(rawFile, rawArguments, rawOptions);
   const result = spawnSubprocessSync({
@@ -37175,14 +37903,14 @@ var getSyncResult = ({ error: error62, exitCode, signal, timedOut, isMaxBuffer, 
   isSync: true
 });
 
-// node_modules/execa/lib/methods/main-async.js
+// ../../main/node_modules/execa/lib/methods/main-async.js
 var import_node_events14 = require("node:events");
 var import_node_child_process5 = require("node:child_process");
 
-// node_modules/execa/lib/ipc/methods.js
+// ../../main/node_modules/execa/lib/ipc/methods.js
 var import_node_process10 = __toESM(require("node:process"), 1);
 
-// node_modules/execa/lib/ipc/get-one.js
+// ../../main/node_modules/execa/lib/ipc/get-one.js
 var import_node_events8 = require("node:events");
 var getOneMessage = ({ anyProcess, channel, isSubprocess, ipc }, { reference = true, filter } = {}) => {
   validateIpcMethod({
@@ -37237,7 +37965,7 @@ var throwOnStrictError = async (ipcEmitter, isSubprocess, { signal }) => {
   throw getStrictResponseError(error62, isSubprocess);
 };
 
-// node_modules/execa/lib/ipc/get-each.js
+// ../../main/node_modules/execa/lib/ipc/get-each.js
 var import_node_events9 = require("node:events");
 var getEachMessage = ({ anyProcess, channel, isSubprocess, ipc }, { reference = true } = {}) => loopOnMessages({
   anyProcess,
@@ -37316,7 +38044,7 @@ var throwIfStrictError = ({ error: error62 }) => {
   }
 };
 
-// node_modules/execa/lib/ipc/methods.js
+// ../../main/node_modules/execa/lib/ipc/methods.js
 var addIpcMethods = (subprocess, { ipc }) => {
   Object.assign(subprocess, getIpcMethods(subprocess, false, ipc));
 };
@@ -37355,7 +38083,7 @@ var getIpcMethods = (anyProcess, isSubprocess, ipc) => ({
   })
 });
 
-// node_modules/execa/lib/return/early-error.js
+// ../../main/node_modules/execa/lib/return/early-error.js
 var import_node_child_process4 = require("node:child_process");
 var import_node_stream3 = require("node:stream");
 var handleEarlyError = ({ error: error62, command: command2, escapedCommand, fileDescriptors, options, startTime, verboseInfo }) => {
@@ -37404,7 +38132,7 @@ var duplex = () => new import_node_stream3.Duplex({ read() {
 } });
 var handleDummyPromise = async (error62, verboseInfo, options) => handleResult(error62, verboseInfo, options);
 
-// node_modules/execa/lib/stdio/handle-async.js
+// ../../main/node_modules/execa/lib/stdio/handle-async.js
 var import_node_fs9 = require("node:fs");
 var import_node_buffer3 = require("node:buffer");
 var import_node_stream4 = require("node:stream");
@@ -37440,7 +38168,7 @@ var addPropertiesAsync = {
   output: {
     ...addProperties2,
     fileUrl: ({ value }) => ({ stream: (0, import_node_fs9.createWriteStream)(value) }),
-    filePath: ({ value: { file: file2, append } }) => ({ stream: (0, import_node_fs9.createWriteStream)(file2, append ? { flags: "a" } : {}) }),
+    filePath: ({ value: { file: file2, append: append2 } }) => ({ stream: (0, import_node_fs9.createWriteStream)(file2, append2 ? { flags: "a" } : {}) }),
     webStream: ({ value }) => ({ stream: import_node_stream4.Writable.fromWeb(value) }),
     iterable: forbiddenIfAsync,
     asyncIterable: forbiddenIfAsync,
@@ -37449,7 +38177,7 @@ var addPropertiesAsync = {
   }
 };
 
-// node_modules/@sindresorhus/merge-streams/index.js
+// ../../main/node_modules/@sindresorhus/merge-streams/index.js
 var import_node_events10 = require("node:events");
 var import_node_stream5 = require("node:stream");
 var import_promises11 = require("node:stream/promises");
@@ -37666,7 +38394,7 @@ var updateMaxListeners = (passThroughStream, increment2) => {
 var PASSTHROUGH_LISTENERS_COUNT = 2;
 var PASSTHROUGH_LISTENERS_PER_STREAM = 1;
 
-// node_modules/execa/lib/io/pipeline.js
+// ../../main/node_modules/execa/lib/io/pipeline.js
 var import_promises12 = require("node:stream/promises");
 var pipeStreams = (source, destination) => {
   source.pipe(destination);
@@ -37704,7 +38432,7 @@ var abortSourceStream = (source) => {
   }
 };
 
-// node_modules/execa/lib/io/output-async.js
+// ../../main/node_modules/execa/lib/io/output-async.js
 var pipeOutputAsync = (subprocess, fileDescriptors, controller) => {
   const pipeGroups = /* @__PURE__ */ new Map();
   for (const [fdNumber, { stdioItems, direction }] of Object.entries(fileDescriptors)) {
@@ -37756,10 +38484,10 @@ var setStandardStreamMaxListeners = (stream2, { signal }) => {
 };
 var MAX_LISTENERS_INCREMENT = 2;
 
-// node_modules/execa/lib/terminate/cleanup.js
+// ../../main/node_modules/execa/lib/terminate/cleanup.js
 var import_node_events11 = require("node:events");
 
-// node_modules/signal-exit/dist/mjs/signals.js
+// ../../main/node_modules/signal-exit/dist/mjs/signals.js
 var signals = [];
 signals.push("SIGHUP", "SIGINT", "SIGTERM");
 if (process.platform !== "win32") {
@@ -37783,7 +38511,7 @@ if (process.platform === "linux") {
   signals.push("SIGIO", "SIGPOLL", "SIGPWR", "SIGSTKFLT");
 }
 
-// node_modules/signal-exit/dist/mjs/index.js
+// ../../main/node_modules/signal-exit/dist/mjs/index.js
 var processOk = (process10) => !!process10 && typeof process10 === "object" && typeof process10.removeListener === "function" && typeof process10.emit === "function" && typeof process10.reallyExit === "function" && typeof process10.listeners === "function" && typeof process10.kill === "function" && typeof process10.pid === "number" && typeof process10.on === "function";
 var kExitEmitter = /* @__PURE__ */ Symbol.for("signal-exit emitter");
 var global2 = globalThis;
@@ -38010,7 +38738,7 @@ var {
   unload
 } = signalExitWrap(processOk(process9) ? new SignalExit(process9) : new SignalExitFallback());
 
-// node_modules/execa/lib/terminate/cleanup.js
+// ../../main/node_modules/execa/lib/terminate/cleanup.js
 var cleanupOnExit = (subprocess, { cleanup, detached }, { signal }) => {
   if (!cleanup || detached) {
     return;
@@ -38023,7 +38751,7 @@ var cleanupOnExit = (subprocess, { cleanup, detached }, { signal }) => {
   });
 };
 
-// node_modules/execa/lib/pipe/pipe-arguments.js
+// ../../main/node_modules/execa/lib/pipe/pipe-arguments.js
 var normalizePipeArguments = ({ source, sourcePromise, boundOptions, createNested }, ...pipeArguments) => {
   const startTime = getStartTime();
   const {
@@ -38096,7 +38824,7 @@ var getSourceStream = (source, from) => {
   }
 };
 
-// node_modules/execa/lib/pipe/throw.js
+// ../../main/node_modules/execa/lib/pipe/throw.js
 var handlePipeArgumentsError = ({
   sourceStream,
   sourceError,
@@ -38145,7 +38873,7 @@ var createNonCommandError = ({ error: error62, fileDescriptors, sourceOptions, s
 });
 var PIPE_COMMAND_MESSAGE = "source.pipe(destination)";
 
-// node_modules/execa/lib/pipe/sequence.js
+// ../../main/node_modules/execa/lib/pipe/sequence.js
 var waitForBothSubprocesses = async (subprocessPromises) => {
   const [
     { status: sourceStatus, reason: sourceReason, value: sourceResult = sourceReason },
@@ -38163,7 +38891,7 @@ var waitForBothSubprocesses = async (subprocessPromises) => {
   return destinationResult;
 };
 
-// node_modules/execa/lib/pipe/streaming.js
+// ../../main/node_modules/execa/lib/pipe/streaming.js
 var import_promises13 = require("node:stream/promises");
 var pipeSubprocessStream = (sourceStream, destinationStream, maxListenersController) => {
   const mergedStream = MERGED_STREAMS.has(destinationStream) ? pipeMoreSubprocessStream(sourceStream, destinationStream) : pipeFirstSubprocessStream(sourceStream, destinationStream);
@@ -38194,7 +38922,7 @@ var MERGED_STREAMS = /* @__PURE__ */ new WeakMap();
 var SOURCE_LISTENERS_PER_PIPE = 2;
 var DESTINATION_LISTENERS_PER_PIPE = 1;
 
-// node_modules/execa/lib/pipe/abort.js
+// ../../main/node_modules/execa/lib/pipe/abort.js
 var import_node_util9 = require("node:util");
 var unpipeOnAbort = (unpipeSignal, unpipeContext) => unpipeSignal === void 0 ? [] : [unpipeOnSignalAbort(unpipeSignal, unpipeContext)];
 var unpipeOnSignalAbort = async (unpipeSignal, { sourceStream, mergedStream, fileDescriptors, sourceOptions, startTime }) => {
@@ -38209,7 +38937,7 @@ var unpipeOnSignalAbort = async (unpipeSignal, { sourceStream, mergedStream, fil
   });
 };
 
-// node_modules/execa/lib/pipe/setup.js
+// ../../main/node_modules/execa/lib/pipe/setup.js
 var pipeToSubprocess = (sourceInfo, ...pipeArguments) => {
   if (isPlainObject2(pipeArguments[0])) {
     return pipeToSubprocess.bind(void 0, {
@@ -38268,10 +38996,10 @@ var handlePipePromise = async ({
 };
 var getSubprocessPromises = (sourcePromise, destination) => Promise.allSettled([sourcePromise, destination]);
 
-// node_modules/execa/lib/io/contents.js
+// ../../main/node_modules/execa/lib/io/contents.js
 var import_promises14 = require("node:timers/promises");
 
-// node_modules/execa/lib/io/iterate.js
+// ../../main/node_modules/execa/lib/io/iterate.js
 var import_node_events12 = require("node:events");
 var import_node_stream6 = require("node:stream");
 var iterateOnSubprocessStream = ({ subprocessStdout, subprocess, binary, shouldEncode, encoding, preserveNewlines }) => {
@@ -38364,7 +39092,7 @@ var getGenerators = ({ binary, shouldEncode, encoding, shouldSplit, preserveNewl
   getSplitLinesGenerator(binary, preserveNewlines, !shouldSplit, {})
 ].filter(Boolean);
 
-// node_modules/execa/lib/io/contents.js
+// ../../main/node_modules/execa/lib/io/contents.js
 var getStreamOutput = async ({ stream: stream2, onStreamEnd, fdNumber, encoding, buffer, maxBuffer, lines: lines2, allMixed, stripFinalNewline: stripFinalNewline2, verboseInfo, streamInfo }) => {
   const logPromise = logOutputAsync({
     stream: stream2,
@@ -38455,7 +39183,7 @@ var getBufferedData = async (streamPromise) => {
 };
 var handleBufferedData = ({ bufferedData }) => isArrayBuffer(bufferedData) ? new Uint8Array(bufferedData) : bufferedData;
 
-// node_modules/execa/lib/resolve/wait-stream.js
+// ../../main/node_modules/execa/lib/resolve/wait-stream.js
 var import_promises15 = require("node:stream/promises");
 var waitForStream = async (stream2, fdNumber, streamInfo, { isSameDirection, stopOnExit = false } = {}) => {
   const state = handleStdinDestroy(stream2, streamInfo);
@@ -38508,7 +39236,7 @@ var isInputFileDescriptor = ({ fileDescriptors }, fdNumber) => fdNumber !== "all
 var isStreamAbort = (error62) => error62?.code === "ERR_STREAM_PREMATURE_CLOSE";
 var isStreamEpipe = (error62) => error62?.code === "EPIPE";
 
-// node_modules/execa/lib/resolve/stdio.js
+// ../../main/node_modules/execa/lib/resolve/stdio.js
 var waitForStdioStreams = ({ subprocess, encoding, buffer, maxBuffer, lines: lines2, stripFinalNewline: stripFinalNewline2, verboseInfo, streamInfo }) => subprocess.stdio.map((stream2, fdNumber) => waitForSubprocessStream({
   stream: stream2,
   fdNumber,
@@ -38549,7 +39277,7 @@ var waitForSubprocessStream = async ({ stream: stream2, fdNumber, encoding, buff
   return output2;
 };
 
-// node_modules/execa/lib/resolve/all-async.js
+// ../../main/node_modules/execa/lib/resolve/all-async.js
 var makeAllStream = ({ stdout, stderr }, { all }) => all && (stdout || stderr) ? mergeStreams([stdout, stderr].filter(Boolean)) : void 0;
 var waitForAllStream = ({ subprocess, encoding, buffer, maxBuffer, lines: lines2, stripFinalNewline: stripFinalNewline2, verboseInfo, streamInfo }) => waitForSubprocessStream({
   ...getAllStream(subprocess, buffer),
@@ -38577,10 +39305,10 @@ var getAllStream = ({ stdout, stderr, all }, [, bufferStdout, bufferStderr]) => 
 };
 var getAllMixed = ({ all, stdout, stderr }) => all && stdout && stderr && stdout.readableObjectMode !== stderr.readableObjectMode;
 
-// node_modules/execa/lib/resolve/wait-subprocess.js
+// ../../main/node_modules/execa/lib/resolve/wait-subprocess.js
 var import_node_events13 = require("node:events");
 
-// node_modules/execa/lib/verbose/ipc.js
+// ../../main/node_modules/execa/lib/verbose/ipc.js
 var shouldLogIpc = (verboseInfo) => isFullVerbose(verboseInfo, "ipc");
 var logIpcOutput = (message, verboseInfo) => {
   const verboseMessage = serializeVerboseMessage(message);
@@ -38592,7 +39320,7 @@ var logIpcOutput = (message, verboseInfo) => {
   });
 };
 
-// node_modules/execa/lib/ipc/buffer-messages.js
+// ../../main/node_modules/execa/lib/ipc/buffer-messages.js
 var waitForIpcOutput = async ({
   subprocess,
   buffer: bufferArray,
@@ -38630,7 +39358,7 @@ var getBufferedIpcOutput = async (ipcOutputPromise, ipcOutput) => {
   return ipcOutput;
 };
 
-// node_modules/execa/lib/resolve/wait-subprocess.js
+// ../../main/node_modules/execa/lib/resolve/wait-subprocess.js
 var waitForSubprocessResult = async ({
   subprocess,
   options: {
@@ -38746,7 +39474,7 @@ var throwOnSubprocessError = async (subprocess, { signal }) => {
   throw error62;
 };
 
-// node_modules/execa/lib/convert/concurrent.js
+// ../../main/node_modules/execa/lib/convert/concurrent.js
 var initializeConcurrentStreams = () => ({
   readableDestroy: /* @__PURE__ */ new WeakMap(),
   writableFinal: /* @__PURE__ */ new WeakMap(),
@@ -38772,11 +39500,11 @@ var waitForConcurrentStreams = async ({ resolve, promises }, subprocess) => {
   return !isSubprocessExit;
 };
 
-// node_modules/execa/lib/convert/readable.js
+// ../../main/node_modules/execa/lib/convert/readable.js
 var import_node_stream7 = require("node:stream");
 var import_node_util10 = require("node:util");
 
-// node_modules/execa/lib/convert/shared.js
+// ../../main/node_modules/execa/lib/convert/shared.js
 var import_promises16 = require("node:stream/promises");
 var safeWaitForSubprocessStdin = async (subprocessStdin) => {
   if (subprocessStdin === void 0) {
@@ -38816,7 +39544,7 @@ var destroyOtherStream = (stream2, isOpen, error62) => {
   }
 };
 
-// node_modules/execa/lib/convert/readable.js
+// ../../main/node_modules/execa/lib/convert/readable.js
 var createReadable = ({ subprocess, concurrentStreams, encoding }, { from, binary: binaryOption = true, preserveNewlines = true } = {}) => {
   const binary = binaryOption || BINARY_ENCODINGS.has(encoding);
   const { subprocessStdout, waitReadableDestroy } = getSubprocessStdout(subprocess, from, concurrentStreams);
@@ -38901,7 +39629,7 @@ var destroyOtherReadable = (stream2, error62) => {
   destroyOtherStream(stream2, stream2.readable, error62);
 };
 
-// node_modules/execa/lib/convert/writable.js
+// ../../main/node_modules/execa/lib/convert/writable.js
 var import_node_stream8 = require("node:stream");
 var import_node_util11 = require("node:util");
 var createWritable = ({ subprocess, concurrentStreams }, { to } = {}) => {
@@ -38967,7 +39695,7 @@ var destroyOtherWritable = (stream2, error62) => {
   destroyOtherStream(stream2, stream2.writable, error62);
 };
 
-// node_modules/execa/lib/convert/duplex.js
+// ../../main/node_modules/execa/lib/convert/duplex.js
 var import_node_stream9 = require("node:stream");
 var import_node_util12 = require("node:util");
 var createDuplex = ({ subprocess, concurrentStreams, encoding }, { from, to, binary: binaryOption = true, preserveNewlines = true } = {}) => {
@@ -39021,7 +39749,7 @@ var onDuplexDestroy = async ({ subprocessStdout, subprocessStdin, subprocess, wa
   ]);
 };
 
-// node_modules/execa/lib/convert/iterable.js
+// ../../main/node_modules/execa/lib/convert/iterable.js
 var createIterable = (subprocess, encoding, {
   from,
   binary: binaryOption = false,
@@ -39050,7 +39778,7 @@ var iterateOnStdoutData = async function* (onStdoutData, subprocessStdout, subpr
   }
 };
 
-// node_modules/execa/lib/convert/add.js
+// ../../main/node_modules/execa/lib/convert/add.js
 var addConvertedStreams = (subprocess, { encoding }) => {
   const concurrentStreams = initializeConcurrentStreams();
   subprocess.readable = createReadable.bind(void 0, { subprocess, concurrentStreams, encoding });
@@ -39060,7 +39788,7 @@ var addConvertedStreams = (subprocess, { encoding }) => {
   subprocess[Symbol.asyncIterator] = createIterable.bind(void 0, subprocess, encoding, {});
 };
 
-// node_modules/execa/lib/methods/promise.js
+// ../../main/node_modules/execa/lib/methods/promise.js
 var mergePromise = (subprocess, promise2) => {
   for (const [property, descriptor] of descriptors) {
     const value = descriptor.value.bind(promise2);
@@ -39074,7 +39802,7 @@ var descriptors = ["then", "catch", "finally"].map((property) => [
   Reflect.getOwnPropertyDescriptor(nativePromisePrototype, property)
 ]);
 
-// node_modules/execa/lib/methods/main-async.js
+// ../../main/node_modules/execa/lib/methods/main-async.js
 var execaCoreAsync = (rawFile, rawArguments, rawOptions, createNested) => {
   const { file: file2, commandArguments, command: command2, escapedCommand, startTime, verboseInfo, options, fileDescriptors } = handleAsyncArguments(rawFile, rawArguments, rawOptions);
   const { subprocess, promise: promise2 } = spawnSubprocessAsync({
@@ -39229,7 +39957,7 @@ var getAsyncResult = ({ errorInfo, exitCode, signal, stdio, all, ipcOutput, cont
   startTime
 });
 
-// node_modules/execa/lib/methods/bind.js
+// ../../main/node_modules/execa/lib/methods/bind.js
 var mergeOptions = (boundOptions, options) => {
   const newOptions = Object.fromEntries(
     Object.entries(options).map(([optionName, optionValue]) => [
@@ -39247,7 +39975,7 @@ var mergeOption = (optionName, boundOptionValue, optionValue) => {
 };
 var DEEP_OPTIONS = /* @__PURE__ */ new Set(["env", ...FD_SPECIFIC_OPTIONS]);
 
-// node_modules/execa/lib/methods/create.js
+// ../../main/node_modules/execa/lib/methods/create.js
 var createExeca = (mapArguments, boundOptions, deepOptions, setBoundExeca) => {
   const createNested = (mapArguments2, boundOptions2, setBoundExeca2) => createExeca(mapArguments2, boundOptions2, deepOptions, setBoundExeca2);
   const boundExeca = (...execaArguments) => callBoundExeca({
@@ -39293,7 +40021,7 @@ var parseArguments2 = ({ mapArguments, firstArgument, nextArguments, deepOptions
   };
 };
 
-// node_modules/execa/lib/methods/command.js
+// ../../main/node_modules/execa/lib/methods/command.js
 var mapCommandAsync = ({ file: file2, commandArguments }) => parseCommand(file2, commandArguments);
 var mapCommandSync = ({ file: file2, commandArguments }) => ({ ...parseCommand(file2, commandArguments), isSync: true });
 var parseCommand = (command2, unusedArguments) => {
@@ -39324,7 +40052,7 @@ var parseCommandString = (command2) => {
 };
 var SPACES_REGEXP = / +/g;
 
-// node_modules/execa/lib/methods/script.js
+// ../../main/node_modules/execa/lib/methods/script.js
 var setScriptSync = (boundExeca, createNested, boundOptions) => {
   boundExeca.sync = createNested(mapScriptSync, boundOptions);
   boundExeca.s = boundExeca.sync;
@@ -39335,7 +40063,7 @@ var getScriptOptions = (options) => ({ options: { ...getScriptStdinOption(option
 var getScriptStdinOption = ({ input: input2, inputFile, stdio }) => input2 === void 0 && inputFile === void 0 && stdio === void 0 ? { stdin: "inherit" } : {};
 var deepScriptOptions = { preferLocal: true };
 
-// node_modules/execa/index.js
+// ../../main/node_modules/execa/index.js
 var execa = createExeca(() => ({}));
 var execaSync = createExeca(() => ({ isSync: true }));
 var execaCommand = createExeca(mapCommandAsync);
@@ -39354,7 +40082,7 @@ var import_node_child_process6 = require("node:child_process");
 var import_node_events15 = require("node:events");
 var tailBytes = 8 * 1024;
 var maxBufferedBytes = 16 * 1024 * 1024;
-async function run(file2, args, options) {
+async function run2(file2, args, options) {
   const child = execa(file2, args, { ...common2(options), maxBuffer: maxBufferedBytes });
   const result = await child;
   const stdout = text(result.stdout);
@@ -39379,6 +40107,16 @@ async function runOnDescriptor(file2, args, descriptor, env) {
   const [status2, signal] = await (0, import_node_events15.once)(child, "exit");
   if (status2 === null) throw new Error(`${file2} was ended by ${String(signal)}`);
   return status2;
+}
+async function runInSession(file2, args, { env, cwd }, started) {
+  const child = (0, import_node_child_process6.spawn)(file2, args, { env, cwd, stdio: ["ignore", "inherit", "inherit"], detached: true });
+  const ended = (0, import_node_events15.once)(child, "exit");
+  if (child.pid !== void 0) await started(child.pid);
+  const [status2] = await ended;
+  return status2 ?? 128;
+}
+function startDetached(file2, args, env, output2) {
+  (0, import_node_child_process6.spawn)(file2, args, { env, cwd: "/", stdio: ["ignore", output2, output2], detached: true }).unref();
 }
 function common2(options) {
   return {
@@ -39439,7 +40177,7 @@ var DockerEngine = class {
    */
   async run(args, options = {}) {
     try {
-      return (await run(this.program, args, this.#options(options))).stdout;
+      return (await run2(this.program, args, this.#options(options))).stdout;
     } catch (error62) {
       throw explained(error62);
     }
@@ -39481,6 +40219,9 @@ var DockerEngine = class {
   async imagesOf(repository) {
     const output2 = await this.run(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", repository]);
     return output2.split("\n").filter((reference) => reference !== "" && !reference.endsWith(":<none>"));
+  }
+  async tag(source, reference) {
+    await this.run(["image", "tag", source, reference]);
   }
   async removeImage(reference) {
     await unlessAbsent(this.run(["image", "rm", reference]));
@@ -39577,6 +40318,60 @@ var DokkuHost = class {
   async setBuildDir(app, folder2) {
     await this.dokku("builder:set", app, "build-dir", ...folder2 === "." ? [] : [folder2]);
   }
+  async buildDir(app) {
+    return (await this.dokkuPrints("builder:report", app, "--builder-computed-build-dir")).replace(
+      /^\/|\/$/g,
+      ""
+    );
+  }
+  async scheduler(app) {
+    return (await this.trigger("scheduler-detect", app)).trim() || "docker-local";
+  }
+  async property(plugin, app, key) {
+    const value = await this.withProperties('fn-plugin-property-get "$@"', plugin, app, key);
+    return value.replace(/\n$/, "") || null;
+  }
+  async setProperty(plugin, app, key, value) {
+    if (value === null) await this.withProperties('fn-plugin-property-delete "$@"', plugin, app, key);
+    else await this.withProperties('fn-plugin-property-write "$@"', plugin, app, key, value);
+  }
+  async setConfig(app, name, value) {
+    if (value === null) await this.dokku("config:unset", "--no-restart", app, name);
+    else await this.dokku("config:set", "--no-restart", app, `${name}=${value}`);
+  }
+  async newBuildId() {
+    return (await this.trigger("builds-generate-id")).trim();
+  }
+  async herokuishPorts(app) {
+    await this.trigger("ports-configure", app);
+    const port = (await this.trigger("ports-get-property", app, "proxy-port")).trim();
+    return `http:${port}:5000`;
+  }
+  async setDetected(app, builder, ports) {
+    await this.trigger("builder-set-property", app, "detected", builder);
+    await this.trigger("ports-set-detected", app, ports);
+  }
+  async announceTree(app, tree, commit) {
+    await run2("plugn", ["trigger", "core-post-extract", app, tree, commit], { env: this.has.env, cwd: tree });
+  }
+  async setDeploySource(app, type, metadata) {
+    await this.trigger("deploy-source-set", app, type, metadata);
+  }
+  release(app, started) {
+    return this.deployTrigger(["release-and-deploy", app, "latest", "deploy"], started);
+  }
+  redeploy(app, started) {
+    return this.deployTrigger(["deploy", app, "latest"], started);
+  }
+  async removeLeftovers(app, dokkuPid) {
+    const data = (0, import_node_path11.join)(this.has.libRoot, "data");
+    for (const plugin of await entries(data)) {
+      for (const folder2 of [(0, import_node_path11.join)(data, plugin, app), (0, import_node_path11.join)(data, plugin, `app-${app}`)]) {
+        const left = (await entries(folder2)).filter((name) => name.split(".").includes(String(dokkuPid)));
+        for (const name of left) await (0, import_promises17.rm)((0, import_node_path11.join)(folder2, name), { recursive: true, force: true });
+      }
+    }
+  }
   async config(app) {
     const output2 = await this.trigger("config-export", app, "false", "true", "json");
     return JSON.parse(output2);
@@ -39618,11 +40413,31 @@ var DokkuHost = class {
   }
   /** @throws ProcessError where the trigger fails */
   async trigger(name, ...args) {
-    return (await run("plugn", ["trigger", name, ...args], { env: this.has.env, cwd: this.has.dokkuRoot })).stdout;
+    return (await run2("plugn", ["trigger", name, ...args], { env: this.has.env, cwd: this.has.dokkuRoot })).stdout;
+  }
+  deployTrigger(args, started) {
+    return runInSession(
+      "plugn",
+      ["trigger", ...args],
+      { env: this.has.env, cwd: this.has.dokkuRoot },
+      started
+    );
+  }
+  /** Dokku's property functions are for bash alone (`property-functions` of its plugin `common`). */
+  async withProperties(call, ...args) {
+    const script = `set -eo pipefail; source "$PLUGIN_CORE_AVAILABLE_PATH/common/property-functions"; ${call}`;
+    return (await run2("bash", ["-c", script, "bash", ...args], { env: this.has.env, cwd: this.has.dokkuRoot })).stdout;
   }
   async dokku(...args) {
+    await this.dokkuPrints(...args);
+  }
+  async dokkuPrints(...args) {
     try {
-      await run("dokku", ["--quiet", ...args], { env: this.has.env, cwd: this.has.dokkuRoot });
+      const { stdout } = await run2("dokku", ["--quiet", ...args], {
+        env: this.has.env,
+        cwd: this.has.dokkuRoot
+      });
+      return stdout.trim();
     } catch (error62) {
       if (!(error62 instanceof ProcessError)) throw error62;
       const said = `${error62.failure.stdout}
@@ -39671,11 +40486,30 @@ async function containerId(path6) {
 // src/adapters/git.ts
 var import_promises18 = require("node:fs/promises");
 var import_node_path12 = require("node:path");
-var Git = class {
-  constructor(has) {
-    this.has = has;
+
+// src/domain/changes.ts
+var commitFormat = "%H%x00%an%x00%s%x00%ct%x01";
+function parseCommits(output2) {
+  return output2.split("").map((record3) => record3.replace(/^\n/, "")).filter((record3) => record3 !== "").map((record3) => {
+    const [id = "", author = "", subject = "", seconds2 = "0"] = record3.split("\0");
+    return { id, author, subject, at: Number(seconds2) * 1e3 };
+  });
+}
+function parseFiles(output2) {
+  const parts = output2.split("\0").filter((part) => part !== "");
+  const files = [];
+  for (let index = 0; index + 1 < parts.length; index += 2) {
+    files.push({ status: parts[index] ?? "", path: parts[index + 1] ?? "" });
   }
-  has;
+  return files;
+}
+
+// src/adapters/git.ts
+var Git = class {
+  constructor(uses) {
+    this.uses = uses;
+  }
+  uses;
   readerMade;
   source(app, commit) {
     return new CommitSource(commit, (args) => this.reader(app, args));
@@ -39684,7 +40518,7 @@ var Git = class {
     const ref = `refs/heads/${branch}`;
     const args = ["for-each-ref", "--format=%(objectname) %(refname)", ref];
     try {
-      const { stdout } = await run("git", args, { env: this.appEnvironment(app) });
+      const { stdout } = await run2("git", args, { env: this.appEnvironment(app) });
       const line = stdout.split("\n").find((candidate) => candidate.endsWith(` ${ref}`));
       return line?.slice(0, line.indexOf(" "));
     } catch (error62) {
@@ -39694,22 +40528,61 @@ var Git = class {
     }
   }
   async keep(app, ref, commit) {
-    await run("git", ["update-ref", ref, commit], { env: this.appEnvironment(app) });
+    await run2("git", ["update-ref", ref, commit], { env: this.appEnvironment(app) });
+  }
+  async removeRef(app, ref) {
+    await run2("git", ["update-ref", "-d", ref], { env: this.appEnvironment(app) });
+  }
+  async has(app, commit) {
+    try {
+      await run2("git", ["cat-file", "-e", `${commit}^{commit}`], { env: this.appEnvironment(app) });
+      return true;
+    } catch (error62) {
+      if (error62 instanceof ProcessError && error62.failure.exitCode !== void 0) return false;
+      throw error62;
+    }
+  }
+  async fetch(from, to, commit, ref) {
+    const serve = "git -c uploadpack.allowAnySHA1InWant=true upload-pack";
+    const source = (0, import_node_path12.join)(this.uses.dokkuRoot, from);
+    await run2(
+      "git",
+      ["fetch", "--quiet", "--no-tags", `--upload-pack=${serve}`, source, `+${commit}:${ref}`],
+      {
+        env: this.appEnvironment(to)
+      }
+    );
+  }
+  async moveBranch(app, branch, commit) {
+    await run2("git", ["update-ref", `refs/heads/${branch}`, commit], { env: this.appEnvironment(app) });
+  }
+  async changes([first, second], from, to) {
+    const env = {
+      ...this.appEnvironment(first),
+      GIT_ALTERNATE_OBJECT_DIRECTORIES: (0, import_node_path12.join)(this.uses.dokkuRoot, second, "objects")
+    };
+    const git = async (...args) => (await run2("git", args, { env })).stdout;
+    const log = (range) => git("log", `--format=${commitFormat}`, "--end-of-options", range, "--");
+    return {
+      added: parseCommits(await log(`${from}..${to}`)),
+      removed: parseCommits(await log(`${to}..${from}`)),
+      files: parseFiles(await git("diff-tree", "-r", "-z", "--no-renames", "--name-status", from, to))
+    };
   }
   appEnvironment(app) {
-    return { ...this.has.env, GIT_DIR: (0, import_node_path12.join)(this.has.dokkuRoot, app), ...isolation };
+    return { ...this.uses.env, GIT_DIR: (0, import_node_path12.join)(this.uses.dokkuRoot, app), ...isolation };
   }
   async reader(app, args) {
-    this.readerMade ??= makeReader((0, import_node_path12.join)(this.has.root, "reader.git"));
+    this.readerMade ??= makeReader((0, import_node_path12.join)(this.uses.root, "reader.git"));
     const gitDir = await this.readerMade;
-    const objects = (0, import_node_path12.join)(this.has.dokkuRoot, app, "objects");
+    const objects = (0, import_node_path12.join)(this.uses.dokkuRoot, app, "objects");
     return {
       args,
       env: {
-        ...this.has.env,
+        ...this.uses.env,
         ...isolation,
         GIT_DIR: gitDir,
-        ...this.has.quarantine.GIT_OBJECT_DIRECTORY === void 0 ? { GIT_OBJECT_DIRECTORY: objects } : this.has.quarantine
+        ...this.uses.quarantine.GIT_OBJECT_DIRECTORY === void 0 ? { GIT_OBJECT_DIRECTORY: objects } : this.uses.quarantine
       }
     };
   }
@@ -39770,7 +40643,7 @@ var CommitSource = class {
   async git(args) {
     const call = await this.call(args);
     try {
-      return (await run("git", ["-c", "core.quotePath=false", ...call.args], { env: call.env })).stdout;
+      return (await run2("git", ["-c", "core.quotePath=false", ...call.args], { env: call.env })).stdout;
     } catch (error62) {
       if (error62 instanceof ProcessError && /not a tree object|Not a valid object name|bad object|Needed a single revision/.test(
         error62.failure.stderr
@@ -39807,6 +40680,43 @@ var FileLocks = class {
       return await work();
     } finally {
       await file2.close();
+    }
+  }
+  async deploy(app, buildId, work) {
+    const path6 = (0, import_node_path13.join)(this.has.libRoot, "data", "apps", app, ".deploy.lock");
+    const file2 = await this.takeDeploy(path6, app);
+    try {
+      await file2.truncate(0);
+      await file2.appendFile(`${buildId}
+`);
+      return await work();
+    } finally {
+      await (0, import_promises19.rm)(path6, { force: true });
+      await file2.close();
+    }
+  }
+  /** Dokku removes the file when it releases the lock, so the one that was locked has to be the one that is there. */
+  async takeDeploy(path6, app) {
+    await (0, import_promises19.mkdir)((0, import_node_path13.dirname)(path6), { recursive: true });
+    for (; ; ) {
+      const file2 = await (0, import_promises19.open)(path6, "a+", 420);
+      try {
+        if (!await this.take(file2, true)) {
+          throw new UserError(`${app} is being deployed: another process holds its deploy lock`, {
+            remedy: `Wait until that has ended and try again; \`dokku builds:list ${app}\` shows it.`,
+            exit: exitStatus.locked
+          });
+        }
+        const there = await (0, import_promises19.stat)(path6).catch((error62) => {
+          if (isMissing(error62)) return void 0;
+          throw error62;
+        });
+        if (there?.ino === (await file2.stat()).ino) return file2;
+        await file2.close();
+      } catch (error62) {
+        await file2.close();
+        throw error62;
+      }
     }
   }
   async artifact(pipeline3, key, purpose, work) {
@@ -39882,6 +40792,103 @@ async function readHolder(file2) {
   }
 }
 
+// src/adapters/jobs.ts
+var import_promises20 = require("node:fs/promises");
+var import_node_path14 = require("node:path");
+var import_promises21 = require("node:timers/promises");
+var pollMs = 200;
+var startMs = 15e3;
+var DetachedJobs = class {
+  constructor(has) {
+    this.has = has;
+  }
+  has;
+  /** Entries that the journal of a job had when this process started it. */
+  started = /* @__PURE__ */ new Map();
+  async list(pipeline3) {
+    const records = [];
+    for (const name of await entries2(this.path(pipeline3))) {
+      const text2 = await readIfThere(this.path(pipeline3, name, "job.json"));
+      if (text2 !== void 0) records.push(jobRecord.parse(JSON.parse(text2.toString())));
+    }
+    return records.sort((a2, b) => a2.createdAt - b.createdAt);
+  }
+  async journal(pipeline3, job) {
+    const text2 = await readIfThere(this.path(pipeline3, job, "journal.ndjson"));
+    return text2 === void 0 ? [] : parseJournal(text2.toString());
+  }
+  async append(pipeline3, job, entry) {
+    const path6 = this.path(pipeline3, job, "journal.ndjson");
+    const before2 = (await readIfThere(path6))?.toString() ?? "";
+    const whole = before2.slice(0, before2.lastIndexOf("\n") + 1);
+    if (whole === before2) await (0, import_promises20.appendFile)(path6, `${JSON.stringify(entry)}
+`, { mode: 384, flush: true });
+    else await writeDurably(path6, `${journalText(parseJournal(before2))}${JSON.stringify(entry)}
+`);
+    await syncFolder(this.path(pipeline3, job));
+  }
+  async start(pipeline3, record3) {
+    const folder2 = this.path(pipeline3, record3.id);
+    await (0, import_promises20.mkdir)(folder2, { recursive: true, mode: 448 });
+    this.started.set(record3.id, (await this.journal(pipeline3, record3.id)).length);
+    await writeDurably((0, import_node_path14.join)(folder2, "job.json"), `${JSON.stringify(record3, void 0, 2)}
+`);
+    const log = await (0, import_promises20.open)((0, import_node_path14.join)(folder2, "log"), "a", 384);
+    try {
+      const [node2, bundle] = this.has.program;
+      startDetached(node2, [bundle, "job", pipeline3, record3.id], this.has.env, log.fd);
+    } finally {
+      await log.close();
+    }
+  }
+  async remove(pipeline3, job) {
+    await (0, import_promises20.rm)(this.path(pipeline3, job), { recursive: true, force: true });
+  }
+  async follow(pipeline3, job) {
+    const earlier = this.started.get(job) ?? 0;
+    const log = await (0, import_promises20.open)(this.path(pipeline3, job, "log"), "r");
+    try {
+      const buffer = Buffer.alloc(64 * 1024);
+      for (let waited = 0; ; waited += pollMs) {
+        const journal = await this.journal(pipeline3, job);
+        const ended = lastStep(journal, "ended");
+        const gone = ended === void 0 && await this.isGone(journal.slice(earlier), waited);
+        for (let read = await log.read(buffer); read.bytesRead > 0; read = await log.read(buffer)) {
+          writeAll(1, buffer.subarray(0, read.bytesRead));
+        }
+        if (ended !== void 0) return ended.exit;
+        if (gone) return void 0;
+        await (0, import_promises21.setTimeout)(pollMs);
+      }
+    } finally {
+      await log.close();
+    }
+  }
+  async show(pipeline3, job) {
+    writeAll(1, await readIfThere(this.path(pipeline3, job, "log")) ?? Buffer.alloc(0));
+  }
+  async isGone(journal, waited) {
+    const started = lastStep(journal, "started");
+    if (started === void 0) return waited > startMs;
+    return await this.has.processes.startOf(started.process.pid) !== started.process.startedAt;
+  }
+  path(pipeline3, ...rest) {
+    return (0, import_node_path14.join)(this.has.root, "pipelines", pipeline3, "jobs", ...rest);
+  }
+};
+function journalText(journal) {
+  return journal.map((entry) => `${JSON.stringify(entry)}
+`).join("");
+}
+async function entries2(folder2) {
+  try {
+    return await (0, import_promises20.readdir)(folder2);
+  } catch (error62) {
+    if (isMissing(error62)) return [];
+    throw error62;
+  }
+}
+
 // src/adapters/log.ts
 var import_pino = __toESM(require_pino(), 1);
 function openLog(path6, context) {
@@ -39890,12 +40897,12 @@ function openLog(path6, context) {
 }
 
 // src/adapters/processes.ts
-var import_promises20 = require("node:fs/promises");
+var import_promises22 = require("node:fs/promises");
 async function startOf(pid) {
   try {
-    const stat2 = await (0, import_promises20.readFile)(`/proc/${String(pid)}/stat`, "utf8");
-    const boot = await (0, import_promises20.readFile)("/proc/sys/kernel/random/boot_id", "utf8");
-    const ticks = stat2.slice(stat2.lastIndexOf(")") + 2).split(" ")[19];
+    const stat3 = await (0, import_promises22.readFile)(`/proc/${String(pid)}/stat`, "utf8");
+    const boot = await (0, import_promises22.readFile)("/proc/sys/kernel/random/boot_id", "utf8");
+    const ticks = stat3.slice(stat3.lastIndexOf(")") + 2).split(" ")[19];
     return ticks === void 0 ? void 0 : `${boot.trim()}:${ticks}`;
   } catch (error62) {
     if (isMissing(error62)) return void 0;
@@ -39907,9 +40914,9 @@ var systemProcesses = { startOf };
 // src/adapters/store.ts
 var import_node_crypto4 = require("node:crypto");
 var import_node_fs10 = require("node:fs");
-var import_promises21 = require("node:fs/promises");
-var import_node_path14 = require("node:path");
-var import_promises22 = require("node:stream/promises");
+var import_promises23 = require("node:fs/promises");
+var import_node_path15 = require("node:path");
+var import_promises24 = require("node:stream/promises");
 var pipelineFile = external_exports.object({
   format: external_exports.literal(1),
   name: external_exports.string(),
@@ -39923,7 +40930,7 @@ var FileStore = class {
   }
   root;
   async pipelines() {
-    return (await names((0, import_node_path14.join)(this.root, "pipelines"))).sort();
+    return (await names((0, import_node_path15.join)(this.root, "pipelines"))).sort();
   }
   async pipeline(name) {
     const file2 = await this.read(this.settingsPath(name), pipelineFile);
@@ -39933,32 +40940,32 @@ var FileStore = class {
   }
   async savePipeline(pipeline3) {
     for (const folder2 of ["artifacts", "builds"]) {
-      await (0, import_promises21.mkdir)(this.path(pipeline3.name, folder2), { recursive: true, mode: 448 });
+      await (0, import_promises23.mkdir)(this.path(pipeline3.name, folder2), { recursive: true, mode: 448 });
     }
     await this.write(this.settingsPath(pipeline3.name), { format: 1, ...pipeline3 });
   }
   async removePipeline(name) {
-    const history = this.path(name, "history.ndjson");
-    const aside = (0, import_node_path14.join)(this.root, "unlinked", `${name}.history.ndjson`);
-    const text2 = await readIfThere(history);
+    const history2 = this.path(name, "history.ndjson");
+    const aside = (0, import_node_path15.join)(this.root, "unlinked", `${name}.history.ndjson`);
+    const text2 = await readIfThere(history2);
     if (text2 !== void 0) {
-      await (0, import_promises21.mkdir)((0, import_node_path14.join)(this.root, "unlinked"), { recursive: true, mode: 448 });
-      await (0, import_promises21.appendFile)(aside, text2, { mode: 384, flush: true });
+      await (0, import_promises23.mkdir)((0, import_node_path15.join)(this.root, "unlinked"), { recursive: true, mode: 448 });
+      await (0, import_promises23.appendFile)(aside, text2, { mode: 384, flush: true });
     }
-    await (0, import_promises21.rm)(this.path(name), { recursive: true, force: true });
-    await syncFolder((0, import_node_path14.join)(this.root, "pipelines"));
+    await (0, import_promises23.rm)(this.path(name), { recursive: true, force: true });
+    await syncFolder((0, import_node_path15.join)(this.root, "pipelines"));
     return text2 === void 0 ? void 0 : aside;
   }
   async pipelineOf(app) {
-    return (await readIfThere((0, import_node_path14.join)(this.root, "apps", app)))?.toString().trim();
+    return (await readIfThere((0, import_node_path15.join)(this.root, "apps", app)))?.toString().trim();
   }
   async link(app, pipeline3) {
-    await (0, import_promises21.mkdir)((0, import_node_path14.join)(this.root, "apps"), { recursive: true });
-    await writeDurably((0, import_node_path14.join)(this.root, "apps", app), `${pipeline3}
+    await (0, import_promises23.mkdir)((0, import_node_path15.join)(this.root, "apps"), { recursive: true });
+    await writeDurably((0, import_node_path15.join)(this.root, "apps", app), `${pipeline3}
 `, 420);
   }
   async unlink(app) {
-    await (0, import_promises21.rm)((0, import_node_path14.join)(this.root, "apps", app), { force: true });
+    await (0, import_promises23.rm)((0, import_node_path15.join)(this.root, "apps", app), { force: true });
     await this.removeNote(app);
   }
   async builds(pipeline3) {
@@ -39976,7 +40983,7 @@ var FileStore = class {
   }
   async removeBuild(pipeline3, name) {
     for (const suffix of buildSuffixes)
-      await (0, import_promises21.rm)(this.path(pipeline3, "builds", `${name}${suffix}`), { force: true });
+      await (0, import_promises23.rm)(this.path(pipeline3, "builds", `${name}${suffix}`), { force: true });
   }
   async buildNames(pipeline3) {
     const found = /* @__PURE__ */ new Set();
@@ -39986,14 +40993,17 @@ var FileStore = class {
     }
     return [...found].sort();
   }
+  async hasServerTree(pipeline3, build2) {
+    return await sizeOf(this.serverTreePath(pipeline3, build2)) > 0;
+  }
   serverTreePath(pipeline3, build2) {
     return this.path(pipeline3, "builds", `${build2}.server.tar`);
   }
   async openLog(pipeline3, build2) {
     const path6 = this.path(pipeline3, "builds", `${build2}.log`);
-    const file2 = await (0, import_promises21.open)(path6, "a", 384);
+    const file2 = await (0, import_promises23.open)(path6, "a", 384);
     const stream2 = file2.createWriteStream();
-    const written = (0, import_promises22.finished)(stream2);
+    const written = (0, import_promises24.finished)(stream2);
     written.catch(() => void 0);
     return {
       path: path6,
@@ -40015,7 +41025,7 @@ var FileStore = class {
   async artifactIntact(pipeline3, record3) {
     const hash3 = (0, import_node_crypto4.createHash)("sha256");
     try {
-      await (0, import_promises22.pipeline)((0, import_node_fs10.createReadStream)(this.artifactPath(pipeline3, record3.key)), hash3);
+      await (0, import_promises24.pipeline)((0, import_node_fs10.createReadStream)(this.artifactPath(pipeline3, record3.key)), hash3);
     } catch (error62) {
       if (isMissing(error62)) return false;
       throw error62;
@@ -40023,18 +41033,18 @@ var FileStore = class {
     return hash3.digest("hex") === record3.sha256;
   }
   async saveArtifact(pipeline3, record3, builtAt) {
-    const file2 = await (0, import_promises21.open)(builtAt, "r");
+    const file2 = await (0, import_promises23.open)(builtAt, "r");
     try {
       await file2.sync();
     } finally {
       await file2.close();
     }
-    await (0, import_promises21.rename)(builtAt, this.artifactPath(pipeline3, record3.key));
+    await (0, import_promises23.rename)(builtAt, this.artifactPath(pipeline3, record3.key));
     await this.write(this.path(pipeline3, "artifacts", `${record3.key}.json`), record3);
   }
   async removeArtifact(pipeline3, key) {
-    await (0, import_promises21.rm)(this.path(pipeline3, "artifacts", `${key}.json`), { force: true });
-    await (0, import_promises21.rm)(this.artifactPath(pipeline3, key), { force: true });
+    await (0, import_promises23.rm)(this.path(pipeline3, "artifacts", `${key}.json`), { force: true });
+    await (0, import_promises23.rm)(this.artifactPath(pipeline3, key), { force: true });
   }
   artifactPath(pipeline3, key) {
     return this.path(pipeline3, "artifacts", `${key}.tar`);
@@ -40043,27 +41053,34 @@ var FileStore = class {
     return this.path(pipeline3, "artifacts", `${build2}.partial`);
   }
   note(app) {
-    return this.read((0, import_node_path14.join)(this.root, "deploys", `${app}.json`), deployNote);
+    return this.read((0, import_node_path15.join)(this.root, "deploys", `${app}.json`), deployNote);
   }
   async notes() {
-    const files = (await names((0, import_node_path14.join)(this.root, "deploys"))).filter((name) => name.endsWith(".json"));
+    const files = (await names((0, import_node_path15.join)(this.root, "deploys"))).filter((name) => name.endsWith(".json"));
     const notes = await Promise.all(
-      files.map((name) => this.read((0, import_node_path14.join)(this.root, "deploys", name), deployNote))
+      files.map((name) => this.read((0, import_node_path15.join)(this.root, "deploys", name), deployNote))
     );
     return notes.filter((note) => note !== void 0);
   }
   async saveNote(note) {
-    await (0, import_promises21.mkdir)((0, import_node_path14.join)(this.root, "deploys"), { recursive: true, mode: 448 });
-    await this.write((0, import_node_path14.join)(this.root, "deploys", `${note.app}.json`), note);
+    await (0, import_promises23.mkdir)((0, import_node_path15.join)(this.root, "deploys"), { recursive: true, mode: 448 });
+    await this.write((0, import_node_path15.join)(this.root, "deploys", `${note.app}.json`), note);
   }
   async removeNote(app) {
-    await (0, import_promises21.rm)((0, import_node_path14.join)(this.root, "deploys", `${app}.json`), { force: true });
+    await (0, import_promises23.rm)((0, import_node_path15.join)(this.root, "deploys", `${app}.json`), { force: true });
   }
   async appendHistory(pipeline3, entry) {
     const path6 = this.path(pipeline3, "history.ndjson");
     const torn = await endsWithoutNewline(path6);
-    await (0, import_promises21.appendFile)(path6, `${torn ? "\n" : ""}${JSON.stringify(entry)}
+    await (0, import_promises23.appendFile)(path6, `${torn ? "\n" : ""}${JSON.stringify(entry)}
 `, { mode: 384, flush: true });
+  }
+  async history(pipeline3) {
+    const text2 = (await readIfThere(this.path(pipeline3, "history.ndjson")))?.toString() ?? "";
+    return text2.split("\n").flatMap((line) => {
+      const entry = parseLine2(line);
+      return entry === void 0 ? [] : [entry];
+    });
   }
   async diskUse(pipeline3) {
     let bytes = 0;
@@ -40078,7 +41095,7 @@ var FileStore = class {
     return this.path(name, "settings.json");
   }
   path(pipeline3, ...rest) {
-    return (0, import_node_path14.join)(this.root, "pipelines", pipeline3, ...rest);
+    return (0, import_node_path15.join)(this.root, "pipelines", pipeline3, ...rest);
   }
   async read(path6, schema2) {
     const text2 = await readIfThere(path6);
@@ -40098,6 +41115,14 @@ var FileStore = class {
 `);
   }
 };
+function parseLine2(line) {
+  try {
+    return historyEntry.safeParse(JSON.parse(line)).data;
+  } catch (error62) {
+    if (error62 instanceof SyntaxError) return void 0;
+    throw error62;
+  }
+}
 var buildSuffixes = [".json", ".server.tar", ".log"];
 function unreadable2(path6, cause) {
   return new UserError(`${path6} is damaged, or was written by another version of flight-launch`, {
@@ -40107,7 +41132,7 @@ function unreadable2(path6, cause) {
 }
 async function names(folder2) {
   try {
-    return await (0, import_promises21.readdir)(folder2);
+    return await (0, import_promises23.readdir)(folder2);
   } catch (error62) {
     if (isMissing(error62)) return [];
     throw error62;
@@ -40115,7 +41140,7 @@ async function names(folder2) {
 }
 async function sizeOf(path6) {
   try {
-    return (await (0, import_promises21.stat)(path6)).size;
+    return (await (0, import_promises23.stat)(path6)).size;
   } catch (error62) {
     if (isMissing(error62)) return 0;
     throw error62;
@@ -40124,7 +41149,7 @@ async function sizeOf(path6) {
 async function endsWithoutNewline(path6) {
   const size = await sizeOf(path6);
   if (size === 0) return false;
-  const file2 = await (0, import_promises21.open)(path6, "r");
+  const file2 = await (0, import_promises23.open)(path6, "r");
   try {
     const { buffer } = await file2.read(Buffer.alloc(1), 0, 1, size - 1);
     return buffer.toString() !== "\n";
@@ -40135,42 +41160,62 @@ async function endsWithoutNewline(path6) {
 
 // src/adapters/work-tree.ts
 var import_node_fs11 = require("node:fs");
-var import_promises23 = require("node:fs/promises");
-var import_node_path15 = require("node:path");
-var import_promises24 = require("node:stream/promises");
+var import_promises25 = require("node:fs/promises");
+var import_node_os4 = require("node:os");
+var import_node_path16 = require("node:path");
+var import_promises26 = require("node:stream/promises");
 async function keep(tar, path6) {
   const aside = `${path6}.partial`;
   try {
-    await (0, import_promises24.pipeline)(tar.stream, (0, import_node_fs11.createWriteStream)(aside, { mode: 384, flush: true }));
+    await (0, import_promises26.pipeline)(tar.stream, (0, import_node_fs11.createWriteStream)(aside, { mode: 384, flush: true }));
     await tar.done;
-    await (0, import_promises23.rename)(aside, path6);
+    await (0, import_promises25.rename)(aside, path6);
   } catch (error62) {
-    await (0, import_promises23.rm)(aside, { force: true });
+    await (0, import_promises25.rm)(aside, { force: true });
     throw error62;
   }
-  await syncFolder((0, import_node_path15.dirname)(path6));
+  await syncFolder((0, import_node_path16.dirname)(path6));
 }
-var workTree = {
-  names: (folder2) => (0, import_promises23.readdir)(folder2),
-  read: (folder2, name) => readIfThere((0, import_node_path15.join)(folder2, name)),
-  place: placeArtifact,
-  keep
-};
+async function unpacked(env, path6, work) {
+  const folder2 = await (0, import_promises25.mkdtemp)((0, import_node_path16.join)((0, import_node_os4.tmpdir)(), "flight-launch-"));
+  try {
+    await (0, import_promises25.chmod)(folder2, 493);
+    await run2("tar", ["--extract", "--no-same-owner", `--directory=${folder2}`, `--file=${path6}`], { env });
+    return await work(folder2);
+  } finally {
+    await (0, import_promises25.rm)(folder2, { recursive: true, force: true });
+  }
+}
+async function freeDisk(root) {
+  const { bavail, bsize } = await (0, import_promises25.statfs)(root);
+  return bavail * bsize;
+}
+function openWorkTree(root, env) {
+  return {
+    names: (folder2) => (0, import_promises25.readdir)(folder2),
+    read: (folder2, name) => readIfThere((0, import_node_path16.join)(folder2, name)),
+    place: placeArtifact,
+    keep,
+    unpacked: (path6, work) => unpacked(env, path6, work),
+    freeDisk: () => freeDisk(root)
+  };
+}
 
 // src/wiring.ts
 function openDataFolder(env, context) {
-  const root = (0, import_node_path16.join)(env.DOKKU_LIB_ROOT ?? "/var/lib/dokku", "data", "flight-launch");
-  return { root, store: new FileStore(root), log: openLog((0, import_node_path16.join)(root, "flight-launch.log"), context) };
+  const root = (0, import_node_path17.join)(libRootOf(env), "data", "flight-launch");
+  return { root, store: new FileStore(root), log: openLog((0, import_node_path17.join)(root, "flight-launch.log"), context) };
 }
-function openServices({ root, store, log }, terminal, env) {
-  const children = childEnvironment(env);
+function openServices({ root, store, log }, terminal, env, added = {}) {
+  const children = { ...childEnvironment(env), ...added };
   const dokkuRoot = env.DOKKU_ROOT ?? "/home/dokku";
+  const libRoot = libRootOf(env);
   const sshName = env.SSH_NAME ?? env.NAME ?? "default";
   const docker = new DockerEngine(env.DOCKER_BIN ?? "docker", children);
   const git = new Git({ root, dokkuRoot, env: children, quarantine: quarantineOf(env) });
   return {
     caller: { name: sshName, fingerprint: env.FINGERPRINT },
-    hostName: (0, import_node_os4.hostname)(),
+    hostName: (0, import_node_os5.hostname)(),
     systemUser: env.DOKKU_SYSTEM_USER ?? "dokku",
     env,
     terminal,
@@ -40179,6 +41224,7 @@ function openServices({ root, store, log }, terminal, env) {
     store,
     locks: new FileLocks({
       root,
+      libRoot,
       by: sshName,
       env: children,
       clock: systemClock,
@@ -40187,6 +41233,7 @@ function openServices({ root, store, log }, terminal, env) {
     }),
     dokku: new DokkuHost({
       dokkuRoot,
+      libRoot,
       pluginsPath: env.PLUGIN_ENABLED_PATH ?? "/var/lib/dokku/plugins/enabled",
       env: children,
       sshUser: env.SSH_USER ?? "dokku",
@@ -40194,11 +41241,21 @@ function openServices({ root, store, log }, terminal, env) {
     }),
     docker,
     processes: systemProcesses,
-    workTree,
+    jobs: new DetachedJobs({
+      root,
+      program: [process.execPath, process.argv[1] ?? ""],
+      env: children,
+      processes: systemProcesses
+    }),
+    workTree: openWorkTree(root, children),
+    sleep: import_promises27.setTimeout,
     clientBuilder: () => new ContainerClientBuilder(docker, terminal),
     source: (app, commit) => git.source(app, commit),
     repository: git
   };
+}
+function libRootOf(env) {
+  return env.DOKKU_LIB_ROOT ?? "/var/lib/dokku";
 }
 function quarantineOf(env) {
   const objects = env.GIT_OBJECT_DIRECTORY;
@@ -40217,6 +41274,7 @@ async function main(argv) {
   const terminal = new DokkuTerminal(systemClock, quiet);
   if (kind === "hook") return runHook(terminal, name, args);
   if (kind === "command") return runCommand(terminal, name, args);
+  if (kind === "job") return runJob(terminal, name, args[0] ?? "");
   if (kind !== "help-lines") throw new Error(`unknown entry ${JSON.stringify(argv)}`);
   for (const line of helpLines(commands)) terminal.print(line);
   return exitStatus.done;
@@ -40228,6 +41286,7 @@ async function runHook(terminal, trigger, args) {
   return guarded(terminal, data.log, trigger, hook.neverFails === true, async () => {
     const noted = hook.foreignEnvironment === true ? await data.store.note(args[hook.appArgument] ?? "") : void 0;
     await hook.run(openServices(data, terminal, noted?.env ?? process.env), args);
+    return void 0;
   });
 }
 async function runCommand(terminal, name, args) {
@@ -40245,15 +41304,30 @@ async function runCommand(terminal, name, args) {
         remedy: `Usage: dokku flight-launch:${command2.usage}`
       });
     }
-    await command2.run(openServices(data, terminal, process.env), args);
+    return command2.run(openServices(data, terminal, process.env), args);
+  });
+}
+async function runJob(terminal, pipeline3, id) {
+  const env = { ...process.env, DOKKU_PID: String(process.pid) };
+  const data = openDataFolder(env, { pipeline: pipeline3, job: id });
+  return guarded(terminal, data.log, `job ${id}`, false, async () => {
+    const { jobs, clock, processes, dokku } = openServices(data, terminal, env);
+    const record3 = (await jobs.list(pipeline3)).find((job) => job.id === id);
+    if (record3 === void 0) throw new Error(`there is no job ${id}`);
+    const identity4 = { pid: process.pid, startedAt: await processes.startOf(process.pid) ?? "" };
+    await jobs.append(pipeline3, id, { format: 1, at: clock.now(), step: "started", process: identity4 });
+    const buildId = await dokku.newBuildId();
+    const services = openServices(data, terminal, env, { DOKKU_BUILD_ID: buildId, FLIGHT_LAUNCH_JOB: id });
+    await putOnProduction(services, pipeline3, record3, buildId);
+    return void 0;
   });
 }
 async function guarded(terminal, log, what, neverFails, work) {
   const started = Date.now();
   try {
-    await work();
-    log.info({ durationMs: Date.now() - started }, `${what} done`);
-    return exitStatus.done;
+    const status2 = await work() ?? exitStatus.done;
+    log.info({ status: status2, durationMs: Date.now() - started }, `${what} ended`);
+    return status2;
   } catch (error62) {
     log.error({ err: error62, durationMs: Date.now() - started }, `${what} failed`);
     const status2 = explain(terminal, error62);

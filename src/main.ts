@@ -6,11 +6,12 @@ import { helpLines } from './commands/help';
 import { exitStatus, UsageError, UserError, type ExitStatus } from './domain/errors';
 import type { Log, Terminal } from './domain/ports';
 import { hooks } from './hooks';
+import { putOnProduction } from './jobs/put-on-production';
 import { openDataFolder, openServices } from './wiring';
 
 /**
- * `flight-launch.cjs hook TRIGGER ARG…`, `flight-launch.cjs command flight-launch:VERB ARG…` or
- * `flight-launch.cjs help-lines`, as the shell shims call it.
+ * `flight-launch.cjs hook TRIGGER ARG…`, `command flight-launch:VERB ARG…` or `help-lines`, as the shell shims call it;
+ * `job PIPELINE JOB`, as it starts itself.
  */
 async function main(argv: readonly string[]): Promise<ExitStatus> {
   closeDeployLock();
@@ -19,6 +20,7 @@ async function main(argv: readonly string[]): Promise<ExitStatus> {
   const terminal = new DokkuTerminal(systemClock, quiet);
   if (kind === 'hook') return runHook(terminal, name, args);
   if (kind === 'command') return runCommand(terminal, name, args);
+  if (kind === 'job') return runJob(terminal, name, args[0] ?? '');
   if (kind !== 'help-lines') throw new Error(`unknown entry ${JSON.stringify(argv)}`);
   for (const line of helpLines(commands)) terminal.print(line);
   return exitStatus.done;
@@ -32,6 +34,7 @@ async function runHook(terminal: Terminal, trigger: string, args: readonly strin
     const noted =
       hook.foreignEnvironment === true ? await data.store.note(args[hook.appArgument] ?? '') : undefined;
     await hook.run(openServices(data, terminal, noted?.env ?? process.env), args);
+    return undefined;
   });
 }
 
@@ -50,7 +53,24 @@ async function runCommand(terminal: Terminal, name: string, args: readonly strin
         remedy: `Usage: dokku flight-launch:${command.usage}`,
       });
     }
-    await command.run(openServices(data, terminal, process.env), args);
+    return command.run(openServices(data, terminal, process.env), args);
+  });
+}
+
+/** A job is a Dokku command of its own: its children get its process id, and a build id that is new. */
+async function runJob(terminal: Terminal, pipeline: string, id: string): Promise<ExitStatus> {
+  const env = { ...process.env, DOKKU_PID: String(process.pid) };
+  const data = openDataFolder(env, { pipeline, job: id });
+  return guarded(terminal, data.log, `job ${id}`, false, async () => {
+    const { jobs, clock, processes, dokku } = openServices(data, terminal, env);
+    const record = (await jobs.list(pipeline)).find((job) => job.id === id);
+    if (record === undefined) throw new Error(`there is no job ${id}`);
+    const identity = { pid: process.pid, startedAt: (await processes.startOf(process.pid)) ?? '' };
+    await jobs.append(pipeline, id, { format: 1, at: clock.now(), step: 'started', process: identity });
+    const buildId = await dokku.newBuildId();
+    const services = openServices(data, terminal, env, { DOKKU_BUILD_ID: buildId, FLIGHT_LAUNCH_JOB: id });
+    await putOnProduction(services, pipeline, record, buildId);
+    return undefined;
   });
 }
 
@@ -60,13 +80,13 @@ async function guarded(
   log: Log,
   what: string,
   neverFails: boolean,
-  work: () => Promise<void>,
+  work: () => Promise<ExitStatus | undefined>,
 ): Promise<ExitStatus> {
   const started = Date.now();
   try {
-    await work();
-    log.info({ durationMs: Date.now() - started }, `${what} done`);
-    return exitStatus.done;
+    const status = (await work()) ?? exitStatus.done;
+    log.info({ status, durationMs: Date.now() - started }, `${what} ended`);
+    return status;
   } catch (error) {
     log.error({ err: error, durationMs: Date.now() - started }, `${what} failed`);
     const status = explain(terminal, error);

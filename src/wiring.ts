@@ -1,15 +1,17 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from './adapters/clock';
 import { ContainerClientBuilder } from './adapters/client-builder';
 import { DockerEngine } from './adapters/docker';
 import { DokkuHost } from './adapters/dokku';
 import { Git } from './adapters/git';
 import { FileLocks } from './adapters/locks';
+import { DetachedJobs } from './adapters/jobs';
 import { openLog } from './adapters/log';
 import { systemProcesses } from './adapters/processes';
 import { FileStore } from './adapters/store';
-import { workTree } from './adapters/work-tree';
+import { openWorkTree } from './adapters/work-tree';
 import { childEnvironment } from './domain/environment';
 import type { Log, Services, Store, Terminal } from './domain/ports';
 
@@ -25,21 +27,24 @@ export interface DataFolder {
 
 /** What is there before anything is known about who calls: our files and the log. */
 export function openDataFolder(env: ProcessEnvironment, context: object): DataFolder {
-  const root = join(env.DOKKU_LIB_ROOT ?? '/var/lib/dokku', 'data', 'flight-launch');
+  const root = join(libRootOf(env), 'data', 'flight-launch');
   return { root, store: new FileStore(root), log: openLog(join(root, 'flight-launch.log'), context) };
 }
 
 /**
  * Hands every port its adapter.
+ * @param added variables for children beside it
  * @param env Dokku's own environment: that of the process, or the one noted before a builder changed it
  */
 export function openServices(
   { root, store, log }: DataFolder,
   terminal: Terminal,
   env: ProcessEnvironment,
+  added: Readonly<Record<string, string>> = {},
 ): Services {
-  const children = childEnvironment(env);
+  const children = { ...childEnvironment(env), ...added };
   const dokkuRoot = env.DOKKU_ROOT ?? '/home/dokku';
+  const libRoot = libRootOf(env);
   const sshName = env.SSH_NAME ?? env.NAME ?? 'default';
   const docker = new DockerEngine(env.DOCKER_BIN ?? 'docker', children);
   const git = new Git({ root, dokkuRoot, env: children, quarantine: quarantineOf(env) });
@@ -54,6 +59,7 @@ export function openServices(
     store,
     locks: new FileLocks({
       root,
+      libRoot,
       by: sshName,
       env: children,
       clock: systemClock,
@@ -62,6 +68,7 @@ export function openServices(
     }),
     dokku: new DokkuHost({
       dokkuRoot,
+      libRoot,
       pluginsPath: env.PLUGIN_ENABLED_PATH ?? '/var/lib/dokku/plugins/enabled',
       env: children,
       sshUser: env.SSH_USER ?? 'dokku',
@@ -69,11 +76,22 @@ export function openServices(
     }),
     docker,
     processes: systemProcesses,
-    workTree,
+    jobs: new DetachedJobs({
+      root,
+      program: [process.execPath, process.argv[1] ?? ''],
+      env: children,
+      processes: systemProcesses,
+    }),
+    workTree: openWorkTree(root, children),
+    sleep,
     clientBuilder: () => new ContainerClientBuilder(docker, terminal),
     source: (app, commit) => git.source(app, commit),
     repository: git,
   };
+}
+
+function libRootOf(env: ProcessEnvironment): string {
+  return env.DOKKU_LIB_ROOT ?? '/var/lib/dokku';
 }
 
 /** Where the objects of the push under way are (githooks(5), `pre-receive`). */

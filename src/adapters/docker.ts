@@ -90,6 +90,10 @@ export class DockerEngine implements Docker {
     return output.split('\n').filter((reference) => reference !== '' && !reference.endsWith(':<none>'));
   }
 
+  async tag(source: string, reference: string): Promise<void> {
+    await this.run(['image', 'tag', source, reference]);
+  }
+
   async removeImage(reference: string): Promise<void> {
     await unlessAbsent(this.run(['image', 'rm', reference]));
   }

@@ -1,13 +1,15 @@
-import { access, constants, readdir, readFile } from 'node:fs/promises';
+import { access, constants, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ProcessError, UserError } from '../domain/errors';
 import type { Dokku } from '../domain/ports';
 import { hasCode, isMissing } from './files';
-import { run, type Environment } from './process';
+import { run, runInSession, type Environment } from './process';
 
 interface Dependencies {
   /** Dokku's folder of apps. */
   dokkuRoot: string;
+  /** Dokku's folder of data. */
+  libRoot: string;
   /** Folder of the enabled plugins. */
   pluginsPath: string;
   /** Environment of children, Dokku's settings included; no state of the command that called us. */
@@ -48,6 +50,74 @@ export class DokkuHost implements Dokku {
 
   async setBuildDir(app: string, folder: string): Promise<void> {
     await this.dokku('builder:set', app, 'build-dir', ...(folder === '.' ? [] : [folder]));
+  }
+
+  async buildDir(app: string): Promise<string> {
+    return (await this.dokkuPrints('builder:report', app, '--builder-computed-build-dir')).replace(
+      /^\/|\/$/g,
+      '',
+    );
+  }
+
+  async scheduler(app: string): Promise<string> {
+    return (await this.trigger('scheduler-detect', app)).trim() || 'docker-local';
+  }
+
+  async property(plugin: string, app: string, key: string): Promise<string | null> {
+    const value = await this.withProperties('fn-plugin-property-get "$@"', plugin, app, key);
+    return value.replace(/\n$/, '') || null;
+  }
+
+  async setProperty(plugin: string, app: string, key: string, value: string | null): Promise<void> {
+    if (value === null) await this.withProperties('fn-plugin-property-delete "$@"', plugin, app, key);
+    else await this.withProperties('fn-plugin-property-write "$@"', plugin, app, key, value);
+  }
+
+  async setConfig(app: string, name: string, value: string | null): Promise<void> {
+    if (value === null) await this.dokku('config:unset', '--no-restart', app, name);
+    else await this.dokku('config:set', '--no-restart', app, `${name}=${value}`);
+  }
+
+  async newBuildId(): Promise<string> {
+    return (await this.trigger('builds-generate-id')).trim();
+  }
+
+  async herokuishPorts(app: string): Promise<string> {
+    await this.trigger('ports-configure', app);
+    const port = (await this.trigger('ports-get-property', app, 'proxy-port')).trim();
+    return `http:${port}:5000`;
+  }
+
+  async setDetected(app: string, builder: string, ports: string): Promise<void> {
+    await this.trigger('builder-set-property', app, 'detected', builder);
+    await this.trigger('ports-set-detected', app, ports);
+  }
+
+  async announceTree(app: string, tree: string, commit: string): Promise<void> {
+    await run('plugn', ['trigger', 'core-post-extract', app, tree, commit], { env: this.has.env, cwd: tree });
+  }
+
+  async setDeploySource(app: string, type: string, metadata: string): Promise<void> {
+    await this.trigger('deploy-source-set', app, type, metadata);
+  }
+
+  release(app: string, started: (pid: number) => Promise<void>): Promise<number> {
+    return this.deployTrigger(['release-and-deploy', app, 'latest', 'deploy'], started);
+  }
+
+  redeploy(app: string, started: (pid: number) => Promise<void>): Promise<number> {
+    return this.deployTrigger(['deploy', app, 'latest'], started);
+  }
+
+  async removeLeftovers(app: string, dokkuPid: number): Promise<void> {
+    const data = join(this.has.libRoot, 'data');
+    for (const plugin of await entries(data)) {
+      // A template of the proxy lies in `app-<app>` (contract of `core-post-extract`'s files).
+      for (const folder of [join(data, plugin, app), join(data, plugin, `app-${app}`)]) {
+        const left = (await entries(folder)).filter((name) => name.split('.').includes(String(dokkuPid)));
+        for (const name of left) await rm(join(folder, name), { recursive: true, force: true });
+      }
+    }
   }
 
   async config(app: string): Promise<Readonly<Record<string, string>>> {
@@ -101,9 +171,34 @@ export class DokkuHost implements Dokku {
       .stdout;
   }
 
+  private deployTrigger(args: readonly string[], started: (pid: number) => Promise<void>): Promise<number> {
+    return runInSession(
+      'plugn',
+      ['trigger', ...args],
+      { env: this.has.env, cwd: this.has.dokkuRoot },
+      started,
+    );
+  }
+
+  /** Dokku's property functions are for bash alone (`property-functions` of its plugin `common`). */
+  private async withProperties(call: string, ...args: string[]): Promise<string> {
+    const script = `set -eo pipefail; source "$PLUGIN_CORE_AVAILABLE_PATH/common/property-functions"; ${call}`;
+    return (
+      await run('bash', ['-c', script, 'bash', ...args], { env: this.has.env, cwd: this.has.dokkuRoot })
+    ).stdout;
+  }
+
   private async dokku(...args: string[]): Promise<void> {
+    await this.dokkuPrints(...args);
+  }
+
+  private async dokkuPrints(...args: string[]): Promise<string> {
     try {
-      await run('dokku', ['--quiet', ...args], { env: this.has.env, cwd: this.has.dokkuRoot });
+      const { stdout } = await run('dokku', ['--quiet', ...args], {
+        env: this.has.env,
+        cwd: this.has.dokkuRoot,
+      });
+      return stdout.trim();
     } catch (error) {
       if (!(error instanceof ProcessError)) throw error;
       const said = `${error.failure.stdout}\n${error.failure.stderr}`

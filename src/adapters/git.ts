@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ProcessError, UserError } from '../domain/errors';
+import { commitFormat, parseCommits, parseFiles, type Changes } from '../domain/changes';
 import type { Repository, Source, TarSource, TreeEntry } from '../domain/ports';
 import { printable } from '../domain/paths';
 import { formatBytes } from '../domain/units';
@@ -26,7 +27,7 @@ interface Dependencies {
 export class Git implements Repository {
   private readerMade: Promise<string> | undefined;
 
-  constructor(private readonly has: Dependencies) {}
+  constructor(private readonly uses: Dependencies) {}
 
   source(app: string, commit: string): Source {
     return new CommitSource(commit, (args) => this.reader(app, args));
@@ -52,23 +53,68 @@ export class Git implements Repository {
     await run('git', ['update-ref', ref, commit], { env: this.appEnvironment(app) });
   }
 
+  async removeRef(app: string, ref: string): Promise<void> {
+    await run('git', ['update-ref', '-d', ref], { env: this.appEnvironment(app) });
+  }
+
+  async has(app: string, commit: string): Promise<boolean> {
+    try {
+      await run('git', ['cat-file', '-e', `${commit}^{commit}`], { env: this.appEnvironment(app) });
+      return true;
+    } catch (error) {
+      if (error instanceof ProcessError && error.failure.exitCode !== undefined) return false;
+      throw error;
+    }
+  }
+
+  async fetch(from: string, to: string, commit: string, ref: string): Promise<void> {
+    // A commit that no ref points at any more is served only where that is allowed.
+    const serve = 'git -c uploadpack.allowAnySHA1InWant=true upload-pack';
+    const source = join(this.uses.dokkuRoot, from);
+    await run(
+      'git',
+      ['fetch', '--quiet', '--no-tags', `--upload-pack=${serve}`, source, `+${commit}:${ref}`],
+      {
+        env: this.appEnvironment(to),
+      },
+    );
+  }
+
+  async moveBranch(app: string, branch: string, commit: string): Promise<void> {
+    await run('git', ['update-ref', `refs/heads/${branch}`, commit], { env: this.appEnvironment(app) });
+  }
+
+  async changes([first, second]: readonly [string, string], from: string, to: string): Promise<Changes> {
+    const env = {
+      ...this.appEnvironment(first),
+      GIT_ALTERNATE_OBJECT_DIRECTORIES: join(this.uses.dokkuRoot, second, 'objects'),
+    };
+    const git = async (...args: string[]): Promise<string> => (await run('git', args, { env })).stdout;
+    const log = (range: string) => git('log', `--format=${commitFormat}`, '--end-of-options', range, '--');
+    return {
+      added: parseCommits(await log(`${from}..${to}`)),
+      removed: parseCommits(await log(`${to}..${from}`)),
+      files: parseFiles(await git('diff-tree', '-r', '-z', '--no-renames', '--name-status', from, to)),
+    };
+  }
+
   private appEnvironment(app: string): Environment {
-    return { ...this.has.env, GIT_DIR: join(this.has.dokkuRoot, app), ...isolation };
+    return { ...this.uses.env, GIT_DIR: join(this.uses.dokkuRoot, app), ...isolation };
   }
 
   private async reader(app: string, args: readonly string[]): Promise<GitCall> {
-    this.readerMade ??= makeReader(join(this.has.root, 'reader.git'));
+    this.readerMade ??= makeReader(join(this.uses.root, 'reader.git'));
     const gitDir = await this.readerMade;
-    const objects = join(this.has.dokkuRoot, app, 'objects');
+    const objects = join(this.uses.dokkuRoot, app, 'objects');
     return {
       args,
       env: {
-        ...this.has.env,
+        ...this.uses.env,
         ...isolation,
         GIT_DIR: gitDir,
-        ...(this.has.quarantine.GIT_OBJECT_DIRECTORY === undefined
+        ...(this.uses.quarantine.GIT_OBJECT_DIRECTORY === undefined
           ? { GIT_OBJECT_DIRECTORY: objects }
-          : this.has.quarantine),
+          : this.uses.quarantine),
       },
     };
   }

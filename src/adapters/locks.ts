@@ -1,9 +1,10 @@
-import { mkdir, open, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, open, rm, stat, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { exitStatus, UserError } from '../domain/errors';
 import type { Clock, LockHolder, Locks, Processes, Terminal } from '../domain/ports';
 import { formatAge } from '../domain/units';
+import { isMissing } from './files';
 import { runOnDescriptor, type Environment } from './process';
 
 /** What `flock --nonblock` exits with where another holds the lock; told apart from its errors. */
@@ -11,6 +12,8 @@ const conflict = 75;
 
 interface Dependencies {
   root: string;
+  /** Dokku's own folder. */
+  libRoot: string;
   by: string;
   env: Environment;
   clock: Clock;
@@ -33,6 +36,45 @@ export class FileLocks implements Locks {
       return await work();
     } finally {
       await file.close();
+    }
+  }
+
+  async deploy<T>(app: string, buildId: string, work: () => Promise<T>): Promise<T> {
+    const path = join(this.has.libRoot, 'data', 'apps', app, '.deploy.lock');
+    const file = await this.takeDeploy(path, app);
+    try {
+      await file.truncate(0);
+      await file.appendFile(`${buildId}\n`);
+      return await work();
+    } finally {
+      // As Dokku does: the file's existence is what `apps:locked` tells.
+      await rm(path, { force: true });
+      await file.close();
+    }
+  }
+
+  /** Dokku removes the file when it releases the lock, so the one that was locked has to be the one that is there. */
+  private async takeDeploy(path: string, app: string): Promise<FileHandle> {
+    await mkdir(dirname(path), { recursive: true });
+    for (;;) {
+      const file = await open(path, 'a+', 0o644);
+      try {
+        if (!(await this.take(file, true))) {
+          throw new UserError(`${app} is being deployed: another process holds its deploy lock`, {
+            remedy: `Wait until that has ended and try again; \`dokku builds:list ${app}\` shows it.`,
+            exit: exitStatus.locked,
+          });
+        }
+        const there = await stat(path).catch((error: unknown) => {
+          if (isMissing(error)) return undefined;
+          throw error;
+        });
+        if (there?.ino === (await file.stat()).ino) return file;
+        await file.close();
+      } catch (error) {
+        await file.close();
+        throw error;
+      }
     }
   }
 

@@ -77,6 +77,29 @@ export async function runOnDescriptor(
   return status;
 }
 
+/**
+ * Runs a program whose output goes where ours goes, in a session of its own: who kills its process group does not hit
+ * us.
+ * @returns the exit status, 128 where it was killed
+ */
+export async function runInSession(
+  file: string,
+  args: readonly string[],
+  { env, cwd }: { env: Environment; cwd: string },
+  started: (pid: number) => Promise<void>,
+): Promise<number> {
+  const child = spawn(file, args, { env, cwd, stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+  const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  if (child.pid !== undefined) await started(child.pid);
+  const [status] = await ended;
+  return status ?? 128;
+}
+
+/** Starts a program that outlives us, with its output in a file; nothing else of ours reaches it. */
+export function startDetached(file: string, args: readonly string[], env: Environment, output: number): void {
+  spawn(file, args, { env, cwd: '/', stdio: ['ignore', output, output], detached: true }).unref();
+}
+
 function common(options: RunOptions) {
   return {
     env: { ...options.env },

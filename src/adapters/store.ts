@@ -8,6 +8,7 @@ import {
   artifactRecord,
   buildRecord,
   deployNote,
+  historyEntry,
   type ArtifactRecord,
   type BuildRecord,
   type DeployNote,
@@ -111,6 +112,10 @@ export class FileStore implements Store {
     return [...found].sort();
   }
 
+  async hasServerTree(pipeline: string, build: string): Promise<boolean> {
+    return (await sizeOf(this.serverTreePath(pipeline, build))) > 0;
+  }
+
   serverTreePath(pipeline: string, build: string): string {
     return this.path(pipeline, 'builds', `${build}.server.tar`);
   }
@@ -205,6 +210,14 @@ export class FileStore implements Store {
     await appendFile(path, `${torn ? '\n' : ''}${JSON.stringify(entry)}\n`, { mode: 0o600, flush: true });
   }
 
+  async history(pipeline: string): Promise<HistoryEntry[]> {
+    const text = (await readIfThere(this.path(pipeline, 'history.ndjson')))?.toString() ?? '';
+    return text.split('\n').flatMap((line) => {
+      const entry = parseLine(line);
+      return entry === undefined ? [] : [entry];
+    });
+  }
+
   async diskUse(pipeline: string): Promise<number> {
     let bytes = 0;
     for (const folder of ['artifacts', 'builds']) {
@@ -239,6 +252,16 @@ export class FileStore implements Store {
 
   private async write(path: string, value: object): Promise<void> {
     await writeDurably(path, `${JSON.stringify(value, undefined, 2)}\n`);
+  }
+}
+
+/** Undefined for a line that a crash tore (F27). */
+function parseLine(line: string): HistoryEntry | undefined {
+  try {
+    return historyEntry.safeParse(JSON.parse(line)).data;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
   }
 }
 

@@ -60,8 +60,8 @@ export class DokkuTerminal implements Terminal {
  * Writes synchronously: what is printed last before an exit must arrive. Nobody listening any more is no reason to
  * stop a deploy (F41), so EPIPE is ignored; a full pipe is waited for.
  */
-function writeAll(descriptor: number, text: string): void {
-  let bytes = Buffer.from(text);
+export function writeAll(descriptor: number, content: string | Buffer): void {
+  let bytes = Buffer.from(content);
   while (bytes.length > 0) {
     try {
       bytes = bytes.subarray(writeSync(descriptor, bytes));

@@ -1,9 +1,11 @@
 import { createWriteStream } from 'node:fs';
-import { readdir, rename, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pipeline as pipe } from 'node:stream/promises';
 import type { TarSource, WorkTree } from '../domain/ports';
 import { readIfThere, syncFolder } from './files';
+import { run, type Environment } from './process';
 import { placeArtifact } from './tar';
 
 async function keep(tar: TarSource, path: string): Promise<void> {
@@ -19,9 +21,34 @@ async function keep(tar: TarSource, path: string): Promise<void> {
   await syncFolder(dirname(path));
 }
 
-export const workTree: WorkTree = {
-  names: (folder) => readdir(folder),
-  read: (folder, name) => readIfThere(join(folder, name)),
-  place: placeArtifact,
-  keep,
-};
+async function unpacked<T>(env: Environment, path: string, work: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'flight-launch-'));
+  try {
+    // Triggers of other plugins read it, as they read Dokku's own trees.
+    await chmod(folder, 0o755);
+    await run('tar', ['--extract', '--no-same-owner', `--directory=${folder}`, `--file=${path}`], { env });
+    return await work(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function freeDisk(root: string): Promise<number> {
+  const { bavail, bsize } = await statfs(root);
+  return bavail * bsize;
+}
+
+/**
+ * @param root folder of our data
+ * @param env environment of children
+ */
+export function openWorkTree(root: string, env: Environment): WorkTree {
+  return {
+    names: (folder) => readdir(folder),
+    read: (folder, name) => readIfThere(join(folder, name)),
+    place: placeArtifact,
+    keep,
+    unpacked: (path, work) => unpacked(env, path, work),
+    freeDisk: () => freeDisk(root),
+  };
+}

@@ -1,3 +1,4 @@
+import type { ExitStatus } from '../domain/errors';
 import type { Services } from '../domain/ports';
 
 /** A verb of `flight-launch:<verb>`. */
@@ -8,5 +9,6 @@ export interface Command {
   about: string;
   /** Further lines of `flight-launch:help VERB`. */
   help?: readonly string[];
-  run(services: Services, args: readonly string[]): Promise<void>;
+  /** @returns the exit status, undefined for done */
+  run(services: Services, args: readonly string[]): Promise<ExitStatus | undefined>;
 }

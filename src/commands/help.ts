@@ -14,7 +14,7 @@ export function helpCommand(commands: () => Readonly<Record<string, Command>>): 
       );
       for (const line of verb === undefined ? overview(commands()) : detailed(commands(), verb))
         terminal.print(line);
-      return Promise.resolve();
+      return Promise.resolve(undefined);
     },
   };
 }

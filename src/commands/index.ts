@@ -1,8 +1,13 @@
 import type { Command } from './command';
+import { diff } from './diff';
 import { helpCommand } from './help';
+import { history } from './history';
 import { list } from './list';
+import { logs } from './logs';
+import { promote } from './promote';
 import { prune } from './prune';
 import { report } from './report';
+import { rollback } from './rollback';
 import { set } from './set';
 import { setup } from './setup';
 import { status } from './status';
@@ -11,9 +16,14 @@ import { unlink } from './unlink';
 /** By verb; `subcommands/` has a file of each name. */
 export const commands: Readonly<Record<string, Command>> = {
   help: helpCommand(() => commands),
+  diff,
+  history,
   list,
+  logs,
+  promote,
   prune,
   report,
+  rollback,
   set,
   setup,
   status,

@@ -2,7 +2,10 @@ import type { DeployNote } from '../domain/build';
 import type { AppContainer, Live } from '../domain/live';
 import { stages, type Pipeline, type Stage } from '../domain/pipeline';
 import type { Services } from '../domain/ports';
+import type { Changes } from '../domain/changes';
 import { formatAge } from '../domain/units';
+import { pendingChanges } from '../operations/changes';
+import { unfinishedJob } from '../operations/job-runs';
 import { appContainers, findLive } from '../operations/live';
 import { parseArguments, wantsJson } from './arguments';
 import type { Command } from './command';
@@ -19,10 +22,41 @@ export const status: Command = {
     const pipeline = await readPipeline(services, 'status', given.positional('NAME'));
     const views: StageView[] = [];
     for (const stage of stages) views.push(await view(services, pipeline, stage));
-    if (json) services.terminal.print(JSON.stringify({ pipeline: pipeline.name, apps: views.map(toJson) }));
-    else show(services, pipeline, views);
+    const pending = await pendingChanges(services, pipeline);
+    const job = await unfinishedJob(services, pipeline.name);
+    if (json) {
+      const waiting = pending.changes === undefined ? null : waitingJson(pending.changes);
+      const view = { pipeline: pipeline.name, apps: views.map(toJson), waiting, job: job?.job ?? null };
+      services.terminal.print(JSON.stringify(view));
+      return undefined;
+    }
+    show(services, pipeline, views);
+    if (pending.changes !== undefined)
+      services.terminal.step(describeWaiting(pending.changes, services.clock.now()));
+    if (job !== undefined)
+      services.terminal.step(`under way: ${job.job.kind} ${job.job.id} of ${job.job.build}`);
+    return undefined;
   },
 };
+
+function waitingJson({ added, removed }: Changes): object {
+  const oldest = added.at(-1);
+  return {
+    commits: added.length,
+    removed: removed.length,
+    oldest: oldest === undefined ? null : new Date(oldest.at).toISOString(),
+  };
+}
+
+function describeWaiting({ added, removed }: Changes, now: number): string {
+  const oldest = added.at(-1);
+  const gone = removed.length === 0 ? '' : `, and take ${removed.length} away`;
+  if (oldest === undefined)
+    return removed.length === 0
+      ? 'both run the same commit'
+      : `a promote would take ${removed.length} commits away`;
+  return `a promote would bring ${added.length} ${added.length === 1 ? 'commit' : 'commits'}, the oldest from ${formatAge(now, oldest.at)}${gone}`;
+}
 
 interface StageView {
   stage: Stage;
@@ -42,7 +76,7 @@ async function view(services: Services, pipeline: Pipeline, stage: Stage): Promi
     stage,
     app,
     exists,
-    live: exists ? await findLive(services, pipeline.name, app) : { state: 'not-deployed' },
+    live: exists ? await findLive(services, pipeline.name, app, stage) : { state: 'not-deployed' },
     containers: exists ? await appContainers(services, app) : [],
     deployBranch: exists ? await dokku.deployBranch(app) : undefined,
     underWay: await deployUnderWay(services, app, store),
@@ -72,7 +106,7 @@ function toJson({ stage, app, exists, live, containers, deployBranch, underWay }
     build: live.state === 'build' ? live.build : null,
     commit: live.state === 'build' ? (record?.commit ?? containers[0]?.commit ?? null) : null,
     by: record?.by ?? null,
-    liveAt: record?.liveAt === undefined ? null : new Date(record.liveAt).toISOString(),
+    liveAt: record?.live[stage] === undefined ? null : new Date(record.live[stage]).toISOString(),
     processes: containers.map(({ process, running, build }) => ({ process, running, build: build ?? null })),
     deployBranch: deployBranch ?? null,
     underWay: underWay?.build ?? null,
@@ -94,7 +128,7 @@ function show({ terminal, clock }: Services, pipeline: Pipeline, views: readonly
   }
 }
 
-function describeLive({ app, exists, live, containers }: StageView, now: number): string[] {
+function describeLive({ stage, app, exists, live, containers }: StageView, now: number): string[] {
   if (!exists) return [`does not exist; \`dokku flight-launch:setup\` creates it again`];
   switch (live.state) {
     case 'not-deployed':
@@ -115,7 +149,8 @@ function describeLive({ app, exists, live, containers }: StageView, now: number)
         const commit = containers[0]?.commit?.slice(0, 8) ?? 'unknown';
         return [`build ${live.build}: commit ${commit}; there is no record of it any more`];
       }
-      const since = record.liveAt === undefined ? '' : `, live since ${formatAge(now, record.liveAt)}`;
+      const at = record.live[stage];
+      const since = at === undefined ? '' : `, live since ${formatAge(now, at)}`;
       return [`build ${record.name}: commit ${record.commit.slice(0, 8)} by ${record.by.name}${since}`];
     }
   }

@@ -16,17 +16,26 @@ export const buildRecord = z.object({
   /** Milliseconds since the epoch, like all times in records. */
   startedAt: z.number(),
   client: z.object({
+    folder: z.string(),
     key: hex64,
     sha256: hex64,
     installHash: hex64,
-    /** Digest of the value of each variable that the build could read. */
-    env: z.record(z.string(), hex64),
+    /** Digest of the value of each variable that the build could read; null where the app has not set it. */
+    env: z.record(z.string(), hex64.nullable()),
   }),
   server: z.object({ folder: z.string(), public: z.string() }),
   captured: z
-    .object({ at: z.number(), builder: z.string(), image: z.string(), reference: z.string() })
+    .object({
+      at: z.number(),
+      builder: z.string(),
+      image: z.string(),
+      reference: z.string(),
+      /** Dokku's port mappings (`scheme:host:container`, separated by spaces) as the builder detected them. */
+      ports: z.string(),
+    })
     .optional(),
-  liveAt: z.number().optional(),
+  /** When it went live on each stage last. */
+  live: z.object({ staging: z.number().optional(), production: z.number().optional() }),
 });
 
 export type BuildRecord = z.output<typeof buildRecord>;
@@ -67,13 +76,15 @@ export type ArtifactRecord = z.output<typeof artifactRecord>;
 export const historyEntry = z.object({
   format: z.literal(1),
   at: z.number(),
-  kind: z.literal('deploy'),
+  kind: z.enum(['deploy', 'promote', 'rollback']),
+  /** The job, for what runs as one. */
+  job: z.string().optional(),
   app: z.string(),
   build: z.string(),
   commit: z.string(),
   image: z.string().optional(),
   by: person,
-  result: z.literal('live'),
+  result: z.enum(['live', 'put-back', 'mixed']),
   durationMs: z.number(),
 });
 

@@ -2,6 +2,9 @@ import type { Readable } from 'node:stream';
 import type { ArtifactRecord, BuildRecord, DeployNote, HistoryEntry } from './build';
 import type { ImageBuild } from './captured-image';
 import type { Artifact, ClientBuild } from './client-build';
+import type { Changes } from './changes';
+import type { ExitStatus } from './errors';
+import type { JobRecord, JournalEntry } from './job';
 import type { Pipeline } from './pipeline';
 
 /** What people read. Lines carry Dokku's own prefixes; the log for machines is kept apart. */
@@ -89,6 +92,7 @@ export interface Docker {
   build(build: ImageBuild): Promise<string>;
   /** References (`repository:tag`) of the images of one repository. */
   imagesOf(repository: string): Promise<string[]>;
+  tag(image: string, reference: string): Promise<void>;
   /** Removes an image's reference; absent is fine. */
   removeImage(reference: string): Promise<void>;
   /** Removes a volume; absent is fine. */
@@ -107,6 +111,33 @@ export interface Dokku {
   config(app: string): Promise<Readonly<Record<string, string>>>;
   /** `CONTAINER.<process>.<n>` files of the app: process (`web.1`) and container id. */
   containers(app: string): Promise<{ process: string; id: string }[]>;
+  /** Folder that the app is built from; empty for the whole repository. App and global setting computed. */
+  buildDir(app: string): Promise<string>;
+  scheduler(app: string): Promise<string>;
+  /** A property of a core plugin as Dokku stores it, null where it is not set. */
+  property(plugin: string, app: string, key: string): Promise<string | null>;
+  /** Sets or, with null, deletes it. */
+  setProperty(plugin: string, app: string, key: string, value: string | null): Promise<void>;
+  /** Sets or, with null, unsets a variable without a restart. */
+  setConfig(app: string, name: string, value: string | null): Promise<void>;
+  newBuildId(): Promise<string>;
+  /** Dokku's mapping for a herokuish app: its proxy port to port 5000. */
+  herokuishPorts(app: string): Promise<string>;
+  setDetected(app: string, builder: string, ports: string): Promise<void>;
+  /** Tells Dokku's plugins of a tree that is about to be deployed; cwd is the tree. @throws ProcessError */
+  announceTree(app: string, tree: string, commit: string): Promise<void>;
+  setDeploySource(app: string, type: string, metadata: string): Promise<void>;
+  /**
+   * Releases `dokku/<app>:latest`: configuration, tasks, checks, switch. Its output goes to ours. It runs in a session of
+   * its own, which `builds:cancel` may kill.
+   * @returns its exit status, which says little (H20): look at the containers
+   */
+  release(app: string, started: (pid: number) => Promise<void>): Promise<number>;
+  /** Starts containers of `dokku/<app>:latest` as released before, without tasks. */
+  redeploy(app: string, started: (pid: number) => Promise<void>): Promise<number>;
+  /** Removes what a deploy that failed left of Procfile, app.json and the like (`<file>.<DOKKU_PID>*`). */
+  removeLeftovers(app: string, dokkuPid: number): Promise<void>;
+
   /** @throws UserError (exit 1) where the caller may not use the app with this command (H14) */
   authorize(command: string, apps: readonly string[]): Promise<void>;
 }
@@ -130,6 +161,7 @@ export interface Store {
   removeBuild(pipeline: string, name: string): Promise<void>;
   /** Names of all builds that left a record, a log or a server tree. */
   buildNames(pipeline: string): Promise<string[]>;
+  hasServerTree(pipeline: string, build: string): Promise<boolean>;
   serverTreePath(pipeline: string, build: string): string;
   /** Where a build's whole log goes, and a writer for it. */
   openLog(
@@ -153,6 +185,8 @@ export interface Store {
   removeNote(app: string): Promise<void>;
 
   appendHistory(pipeline: string, entry: HistoryEntry): Promise<void>;
+  /** The oldest first; a torn line is left out. */
+  history(pipeline: string): Promise<HistoryEntry[]>;
   /** Bytes on disk of a pipeline's files. */
   diskUse(pipeline: string): Promise<number>;
 }
@@ -170,6 +204,11 @@ export interface LockHolder {
 export interface Locks {
   /** Runs the work under a pipeline's lock. @throws UserError (exit 4) at once where another holds it */
   pipeline<T>(pipeline: string, purpose: string, work: () => Promise<T>): Promise<T>;
+  /**
+   * Runs the work under Dokku's own deploy lock of an app, which holds the build's id for `builds:cancel`.
+   * @throws UserError (exit 4) at once where a deploy is under way
+   */
+  deploy<T>(app: string, buildId: string, work: () => Promise<T>): Promise<T>;
   /** Runs the work under the lock of an artifact; waits, telling who holds it. */
   artifact<T>(pipeline: string, key: string, purpose: string, work: () => Promise<T>): Promise<T>;
   /** As `artifact`, but returns undefined at once where another holds it. */
@@ -195,6 +234,10 @@ export interface WorkTree {
   place(artifact: string, root: string, folder: string): Promise<string[]>;
   /** Writes a tar to a file, whole or not at all. */
   keep(tar: TarSource, path: string): Promise<void>;
+  /** Runs the work with a folder that holds a kept tar's content, and that is gone afterwards. */
+  unpacked<T>(path: string, work: (folder: string) => Promise<T>): Promise<T>;
+  /** Bytes free where our files are. */
+  freeDisk(): Promise<number>;
 }
 
 export interface Processes {
@@ -212,6 +255,23 @@ export interface Log {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+}
+
+/** Work that goes on when the connection that started it is gone. */
+export interface Jobs {
+  list(pipeline: string): Promise<JobRecord[]>;
+  journal(pipeline: string, job: string): Promise<JournalEntry[]>;
+  append(pipeline: string, job: string, entry: JournalEntry): Promise<void>;
+  /** Writes the job's record and starts it detached: own session, no descriptors of ours but its log. */
+  start(pipeline: string, record: JobRecord): Promise<void>;
+  remove(pipeline: string, job: string): Promise<void>;
+  /**
+   * Prints a job's log as it grows, until the job has ended or its process is gone.
+   * @returns its exit status, undefined where it went without an end
+   */
+  follow(pipeline: string, job: string): Promise<ExitStatus | undefined>;
+  /** Prints what there is of a job's log. */
+  show(pipeline: string, job: string): Promise<void>;
 }
 
 /** Who is calling and with which variables of Dokku; see design of the shims. */
@@ -238,7 +298,10 @@ export interface Services {
   dokku: Dokku;
   docker: Docker;
   processes: Processes;
+  jobs: Jobs;
   workTree: WorkTree;
+  /** Milliseconds. */
+  sleep: (duration: number) => Promise<void>;
   clientBuilder: (pipeline: string) => ClientBuilder;
   /** The commit as found in an app's repository, or in git's quarantine during a push. */
   source: (app: string, commit: string) => Source;
@@ -251,4 +314,11 @@ export interface Repository {
   branch(app: string, branch: string): Promise<string | undefined>;
   /** Keeps a commit reachable under a ref of ours. */
   keep(app: string, ref: string, commit: string): Promise<void>;
+  removeRef(app: string, ref: string): Promise<void>;
+  has(app: string, commit: string): Promise<boolean>;
+  /** Brings a commit of one app into the repository of another, under a ref of ours. */
+  fetch(from: string, to: string, commit: string, ref: string): Promise<void>;
+  moveBranch(app: string, branch: string, commit: string): Promise<void>;
+  /** What lies between two commits, whichever of the two apps' repositories they are in. */
+  changes(apps: readonly [string, string], from: string, to: string): Promise<Changes>;
 }

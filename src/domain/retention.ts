@@ -1,4 +1,5 @@
 import type { BuildRecord } from './build';
+import { stages } from './pipeline';
 
 export interface Stored {
   builds: readonly BuildRecord[];
@@ -20,15 +21,16 @@ export interface RetentionPlan {
 const failedLogsKept = 20;
 
 /**
- * What may go: everything but the last `keep` builds of each app that went live, whatever runs or is being deployed
+ * What may go: everything but the last `keep` builds of each stage that went live, whatever runs or is being deployed
  * now, and what those were made of. The newest artifact and install image stay too: the next push likely needs them.
  * @param inUse names of builds that containers carry or that are under way
  */
 export function planRetention(stored: Stored, keep: number, inUse: ReadonlySet<string>): RetentionPlan {
   const newestFirst = [...stored.builds].sort((a, b) => b.startedAt - a.startedAt);
   const kept = new Set(inUse);
-  for (const app of new Set(newestFirst.map((build) => build.app))) {
-    const live = newestFirst.filter((build) => build.app === app && build.liveAt !== undefined);
+  for (const stage of stages) {
+    const live = stored.builds.filter((build) => build.live[stage] !== undefined);
+    live.sort((a, b) => (b.live[stage] ?? 0) - (a.live[stage] ?? 0));
     for (const build of live.slice(0, keep)) kept.add(build.name);
   }
   const keptBuilds = newestFirst.filter((build, index) => kept.has(build.name) || index === 0);

@@ -21,11 +21,14 @@ export async function postBuild(services: Services, args: readonly string[]): Pr
     await docker.build(labelBuild(appImage, note.build, note.commit));
     const repositoryEnv =
       builder === 'herokuish' ? await services.workTree.read(workTree, '.env') : undefined;
+    const ports = ((await services.dokku.property('ports', app, 'map-detected')) ?? '')
+      .replaceAll('\n', ' ')
+      .trim();
     const capture = captureImage({ pipeline, build: note.build, builder, appImage }, repositoryEnv);
     const image = await docker.build(capture);
     await store.saveBuild(pipeline, {
       ...record,
-      captured: { at: clock.now(), builder, image, reference: capture.tag },
+      captured: { at: clock.now(), builder, image, reference: capture.tag, ports },
     });
   });
 }

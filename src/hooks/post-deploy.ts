@@ -1,5 +1,6 @@
+import { stageOf } from '../domain/pipeline';
 import type { Services } from '../domain/ports';
-import { appContainers, noteLive } from '../operations/live';
+import { appContainers, recordDeploy } from '../operations/live';
 import { applyRetention, findRemovable } from '../operations/retention';
 
 /**
@@ -18,7 +19,7 @@ export async function postDeploy(services: Services, args: readonly string[]): P
   const record = await store.build(pipeline, note.build);
   // The trigger also comes where Dokku was told to skip the deploy.
   if (record === undefined || !containers.some(({ build }) => build === note.build)) return;
-  await noteLive(services, pipeline, app, record);
+  await recordDeploy(services, pipeline, stageOf(await store.pipeline(pipeline), app), record);
   await store.removeNote(app);
   terminal.step(`flight-launch: build ${note.build} is live on ${app}`);
   await applyRetention(services, pipeline, await findRemovable(services, pipeline));

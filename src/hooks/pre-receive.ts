@@ -95,12 +95,19 @@ async function prepare(services: Services, pipelineName: string, note: DeployNot
     by: personOf(services),
     startedAt: note.startedAt,
     client: {
+      folder: plan.folder,
       key: plan.key,
       sha256: artifact.sha256,
       installHash: plan.install.hash,
-      env: Object.fromEntries(Object.entries(plan.env).map(([name, value]) => [name, valueDigest(value)])),
+      env: Object.fromEntries(
+        configuration.client.env.map((name) => {
+          const value = plan.env[name];
+          return [name, value === undefined ? null : valueDigest(value)];
+        }),
+      ),
     },
     server: configuration.server,
+    live: {},
   };
 }
 

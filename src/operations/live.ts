@@ -1,6 +1,7 @@
 import { buildLabel, commitLabel, type BuildRecord } from '../domain/build';
 import { UserError } from '../domain/errors';
 import { liveBuild, type AppContainer, type Live } from '../domain/live';
+import type { Stage } from '../domain/pipeline';
 import type { Services } from '../domain/ports';
 
 /** The containers that Dokku counts as the running app, with what they run. */
@@ -19,15 +20,22 @@ export async function appContainers(
 }
 
 /**
- * What is live on an app. Where the containers carry a build that no hook could note as live, its record is brought up
- * to date: Docker is the truth.
+ * What is live on an app. Where the containers carry a build that no hook or job could note as live, its record is
+ * brought up to date: Docker is the truth.
  */
-export async function findLive(services: Services, pipeline: string, app: string): Promise<Live> {
+export async function findLive(
+  services: Services,
+  pipeline: string,
+  app: string,
+  stage: Stage,
+): Promise<Live> {
   const live = liveBuild(await appContainers(services, app), []);
   if (live.state !== 'build') return live;
   const record = await readableRecord(services, pipeline, live.build);
-  if (record === undefined || record.liveAt !== undefined) return { ...live, record };
-  return { ...live, record: await noteLive(services, pipeline, app, record) };
+  if (record === undefined || record.live[stage] !== undefined) return { ...live, record };
+  // A build of the other app came by a promote, whose job writes the history.
+  const note = record.app === app ? recordDeploy : noteLive;
+  return { ...live, record: await note(services, pipeline, stage, record) };
 }
 
 /** A damaged record hides nothing: the labels tell what is live without it. */
@@ -45,21 +53,20 @@ async function readableRecord(
   }
 }
 
-/** Records that a build went live on an app, and in the history. */
-export async function noteLive(
-  { store, clock }: Services,
+/** Records that a push or rebuild went live, and in the history. */
+export async function recordDeploy(
+  services: Services,
   pipeline: string,
-  app: string,
+  stage: Stage,
   record: BuildRecord,
 ): Promise<BuildRecord> {
-  const at = clock.now();
-  const noted = { ...record, liveAt: at };
-  await store.saveBuild(pipeline, noted);
-  await store.appendHistory(pipeline, {
+  const at = services.clock.now();
+  const noted = await noteLive(services, pipeline, stage, record);
+  await services.store.appendHistory(pipeline, {
     format: 1,
     at,
     kind: 'deploy',
-    app,
+    app: record.app,
     build: record.name,
     commit: record.commit,
     ...(record.captured === undefined ? {} : { image: record.captured.image }),
@@ -67,5 +74,17 @@ export async function noteLive(
     result: 'live',
     durationMs: at - record.startedAt,
   });
+  return noted;
+}
+
+/** Notes in a build's record that it is live on a stage. */
+export async function noteLive(
+  { store, clock }: Services,
+  pipeline: string,
+  stage: Stage,
+  record: BuildRecord,
+): Promise<BuildRecord> {
+  const noted = { ...record, live: { ...record.live, [stage]: clock.now() } };
+  await store.saveBuild(pipeline, noted);
   return noted;
 }

@@ -124,8 +124,15 @@ const record: BuildRecord = {
   commit: 'a'.repeat(40),
   by: { name: 'ada' },
   startedAt: 1,
-  client: { key: '1'.repeat(64), sha256: '2'.repeat(64), installHash: '3'.repeat(64), env: {} },
+  client: {
+    folder: 'client',
+    key: '1'.repeat(64),
+    sha256: '2'.repeat(64),
+    installHash: '3'.repeat(64),
+    env: {},
+  },
   server: { folder: 'server', public: 'public' },
+  live: {},
 };
 
 const records = suite('records');
@@ -205,7 +212,7 @@ function builds(...liveAt: (number | undefined)[]): BuildRecord[] {
     name: `shop.${String(index + 1)}`,
     startedAt: index + 1,
     client: { ...record.client, key: hash(index + 1), installHash: hash(index + 1) },
-    ...(at === undefined ? {} : { liveAt: at }),
+    live: at === undefined ? {} : { production: at },
   }));
 }
 
@@ -239,13 +246,14 @@ retention('what runs or is being deployed stays, however old and whether noted a
   assert.not.ok(plan.artifacts.includes(hash(1)));
 });
 
-retention('each app has its own count', () => {
+retention('each stage has its own count', () => {
   const all = builds(1, 2, 3);
   const staging = all.map((build) => ({
     ...build,
     name: `staging.${build.name}`,
     app: 'shop-staging',
     startedAt: 10,
+    live: { staging: build.live.production },
   }));
   const plan = planRetention(stored([...all, ...staging]), 1, new Set());
   assert.is(plan.builds.filter((build) => build.app === 'shop').length, 2);

@@ -24,7 +24,7 @@ function freshLocks(by = 'ada', root = mkdtempSync(join(scratch, 'data-'))) {
     },
   } as Terminal;
   const clock = { now: () => 1_000_000 };
-  const locks = new FileLocks({ root, by, env, clock, processes: systemProcesses, terminal });
+  const locks = new FileLocks({ root, libRoot: root, by, env, clock, processes: systemProcesses, terminal });
   return { root, locks, waits };
 }
 
@@ -229,6 +229,7 @@ test('a host without flock is told as an error and not as a lock', async () => {
   const clock = { now: () => 0 };
   const locks = new FileLocks({
     root,
+    libRoot: root,
     by: 'ada',
     env: { PATH: scratch },
     clock,

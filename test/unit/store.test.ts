@@ -56,8 +56,9 @@ const build = (name: string): BuildRecord => ({
   commit: 'c'.repeat(40),
   by: { name: 'ada', fingerprint: 'SHA256:x' },
   startedAt: 1,
-  client: { key, sha256: key, installHash: key, env: { A: key } },
+  client: { folder: 'client', key, sha256: key, installHash: key, env: { A: key } },
   server: { folder: 'server', public: 'public' },
+  live: {},
 });
 
 const note = (app: string): DeployNote => ({

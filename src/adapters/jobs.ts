@@ -1,0 +1,121 @@
+import { appendFile, mkdir, open, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ExitStatus } from '../domain/errors';
+import { jobRecord, lastStep, parseJournal, type JobRecord, type JournalEntry } from '../domain/job';
+import type { Jobs, Processes } from '../domain/ports';
+import { isMissing, readIfThere, syncFolder, writeDurably } from './files';
+import { startDetached, type Environment } from './process';
+import { writeAll } from './terminal';
+
+interface Dependencies {
+  root: string;
+  /** Node and the bundle, as this process was started. */
+  program: readonly [node: string, bundle: string];
+  env: Environment;
+  processes: Processes;
+}
+
+const pollMs = 200;
+/** A job that has not written its first entry after this long did not start. */
+const startMs = 15_000;
+
+/** `pipelines/<name>/jobs/<job>/` with `job.json`, `journal.ndjson` and `log`. */
+export class DetachedJobs implements Jobs {
+  /** Entries that the journal of a job had when this process started it. */
+  private readonly started = new Map<string, number>();
+
+  constructor(private readonly has: Dependencies) {}
+
+  async list(pipeline: string): Promise<JobRecord[]> {
+    const records: JobRecord[] = [];
+    for (const name of await entries(this.path(pipeline))) {
+      const text = await readIfThere(this.path(pipeline, name, 'job.json'));
+      if (text !== undefined) records.push(jobRecord.parse(JSON.parse(text.toString())));
+    }
+    return records.sort((a, b) => a.createdAt - b.createdAt);
+  }
+
+  async journal(pipeline: string, job: string): Promise<JournalEntry[]> {
+    const text = await readIfThere(this.path(pipeline, job, 'journal.ndjson'));
+    return text === undefined ? [] : parseJournal(text.toString());
+  }
+
+  async append(pipeline: string, job: string, entry: JournalEntry): Promise<void> {
+    const path = this.path(pipeline, job, 'journal.ndjson');
+    // A torn line of an earlier process is ended first; the parser leaves it out.
+    const before = (await readIfThere(path))?.toString() ?? '';
+    const whole = before.slice(0, before.lastIndexOf('\n') + 1);
+    if (whole === before) await appendFile(path, `${JSON.stringify(entry)}\n`, { mode: 0o600, flush: true });
+    else await writeDurably(path, `${journalText(parseJournal(before))}${JSON.stringify(entry)}\n`);
+    await syncFolder(this.path(pipeline, job));
+  }
+
+  async start(pipeline: string, record: JobRecord): Promise<void> {
+    const folder = this.path(pipeline, record.id);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    this.started.set(record.id, (await this.journal(pipeline, record.id)).length);
+    await writeDurably(join(folder, 'job.json'), `${JSON.stringify(record, undefined, 2)}\n`);
+    const log = await open(join(folder, 'log'), 'a', 0o600);
+    try {
+      const [node, bundle] = this.has.program;
+      startDetached(node, [bundle, 'job', pipeline, record.id], this.has.env, log.fd);
+    } finally {
+      await log.close();
+    }
+  }
+
+  async remove(pipeline: string, job: string): Promise<void> {
+    await rm(this.path(pipeline, job), { recursive: true, force: true });
+  }
+
+  async follow(pipeline: string, job: string): Promise<ExitStatus | undefined> {
+    // A job that is started again has the entries of its earlier process.
+    const earlier = this.started.get(job) ?? 0;
+    const log = await open(this.path(pipeline, job, 'log'), 'r');
+    try {
+      const buffer = Buffer.alloc(64 * 1024);
+      for (let waited = 0; ; waited += pollMs) {
+        // Asked before the log is read, so that what a job prints last is shown.
+        const journal = await this.journal(pipeline, job);
+        const ended = lastStep(journal, 'ended');
+        const gone = ended === undefined && (await this.isGone(journal.slice(earlier), waited));
+        for (let read = await log.read(buffer); read.bytesRead > 0; read = await log.read(buffer)) {
+          writeAll(1, buffer.subarray(0, read.bytesRead));
+        }
+        if (ended !== undefined) return ended.exit;
+        if (gone) return undefined;
+        await sleep(pollMs);
+      }
+    } finally {
+      await log.close();
+    }
+  }
+
+  async show(pipeline: string, job: string): Promise<void> {
+    writeAll(1, (await readIfThere(this.path(pipeline, job, 'log'))) ?? Buffer.alloc(0));
+  }
+
+  private async isGone(journal: readonly JournalEntry[], waited: number): Promise<boolean> {
+    const started = lastStep(journal, 'started');
+    if (started === undefined) return waited > startMs;
+    return (await this.has.processes.startOf(started.process.pid)) !== started.process.startedAt;
+  }
+
+  private path(pipeline: string, ...rest: string[]): string {
+    return join(this.has.root, 'pipelines', pipeline, 'jobs', ...rest);
+  }
+}
+
+function journalText(journal: readonly JournalEntry[]): string {
+  return journal.map((entry) => `${JSON.stringify(entry)}\n`).join('');
+}
+
+async function entries(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,38 @@
+import { UserError } from '../domain/errors';
+import { followJob } from '../operations/job-runs';
+import { parseArguments } from './arguments';
+import type { Command } from './command';
+import { readPipeline } from './pipeline-argument';
+
+const usage = 'logs [JOB] [--pipeline NAME] [--follow]';
+
+export const logs: Command = {
+  usage,
+  about: 'Show the output of a promote or rollback',
+  help: ['That of the last job where none is named. With --follow until it ends, with its exit status.'],
+  async run(services, args) {
+    const given = parseArguments(`flight-launch:${usage}`, args, {
+      optional: ['JOB'],
+      values: ['pipeline'],
+      flags: ['follow'],
+    });
+    const { name } = await readPipeline(services, 'logs', given.value('pipeline'));
+    const jobs = await services.jobs.list(name);
+    const wanted = given.positional('JOB');
+    const job = wanted === undefined ? jobs.at(-1) : jobs.find(({ id }) => id === wanted);
+    if (job === undefined) {
+      throw new UserError(
+        wanted === undefined
+          ? `pipeline ${name} has no job yet`
+          : `there is no job ${JSON.stringify(wanted)}`,
+        {
+          details: jobs.slice(-10).map(({ id, kind, build }) => `${id}: ${kind} of ${build}`),
+          remedy: 'Name a job, or leave it out for the last one.',
+        },
+      );
+    }
+    if (given.flag('follow')) return followJob(services, name, job);
+    await services.jobs.show(name, job.id);
+    return undefined;
+  },
+};

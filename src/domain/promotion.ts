@@ -1,0 +1,158 @@
+import type { BuildRecord } from './build';
+import { valueDigest } from './client-key';
+import { exitStatus, UserError, type ExitStatus } from './errors';
+import type { AppContainer, Live } from './live';
+import type { Pipeline } from './pipeline';
+
+type Configuration = Readonly<Record<string, string>>;
+
+/** All that the decision about a promote or rollback rests on. */
+export interface PromotionFacts {
+  pipeline: Pipeline;
+  /** The build that is wanted; undefined where it was not found. */
+  build: BuildRecord | undefined;
+  /** Whether its captured image and its server tree are there. */
+  image: boolean;
+  serverTree: boolean;
+  /** Whether its commit is in the repository of an app. */
+  commit: boolean;
+  productionExists: boolean;
+  production: Live;
+  buildDir: string;
+  scheduler: string;
+  /** Whether Dokku pushes the released image to a registry. */
+  pushesToRegistry: boolean;
+  stagingConfig: Configuration;
+  productionConfig: Configuration;
+  /** Bytes free for our files. */
+  freeDisk: number;
+}
+
+export interface PromotionPlan {
+  /** Undefined where production is on it already. */
+  build: BuildRecord | undefined;
+  warnings: string[];
+}
+
+/** Less than this and a deploy would likely stop half-way. */
+const neededDisk = 256 * 1024 ** 2;
+
+/** Variables that frameworks read while they build: where they differ, production would get staging's build. */
+const buildTimeVariables = ['RAILS_ENV', 'RACK_ENV', 'NODE_ENV', 'BUNDLE_WITHOUT', 'ASSET_HOST'];
+
+/**
+ * Decides whether a build can be put on production.
+ * @throws UserError that lists every reason why not
+ */
+export function planPromotion(facts: PromotionFacts): PromotionPlan {
+  const { pipeline, build, production } = facts;
+  const problems: string[] = [];
+  if (!facts.productionExists) problems.push(`the app ${pipeline.production} does not exist`);
+  if (build === undefined) problems.push(`nothing to promote is live on ${pipeline.staging}`);
+  else problems.push(...buildProblems(facts, build), ...environmentProblems(facts, build));
+  if (facts.productionExists) problems.push(...productionProblems(facts));
+  if (facts.freeDisk < neededDisk) problems.push('the disk is nearly full; free some space');
+  if (problems.length > 0 || build === undefined) throw refused(facts, problems);
+  const there = production.state === 'build' && production.build === build.name;
+  return { build: there ? undefined : build, warnings: buildTimeWarnings(facts) };
+}
+
+function refused(facts: PromotionFacts, problems: readonly string[]): UserError {
+  const exit: ExitStatus = facts.productionExists ? exitStatus.failed : exitStatus.noSuchApp;
+  return new UserError(`${facts.pipeline.production} stays as it is: this build cannot be put on it`, {
+    details: problems,
+    remedy: 'Mend what is listed and try again; nothing was changed.',
+    exit,
+  });
+}
+
+function buildProblems(facts: PromotionFacts, build: BuildRecord): string[] {
+  const problems: string[] = [];
+  const { captured, live } = build;
+  if (live.staging === undefined && live.production === undefined) {
+    problems.push(`build ${build.name} never went live; only what passed its checks can go to production`);
+  }
+  if (captured === undefined || !facts.image) {
+    problems.push(`the image of build ${build.name} is gone; push its commit again`);
+  }
+  if (!facts.serverTree)
+    problems.push(`the server files of build ${build.name} are gone; push its commit again`);
+  if (!facts.commit) {
+    problems.push(
+      `commit ${build.commit.slice(0, 8)} of build ${build.name} is in no repository any more; push it again`,
+    );
+  }
+  return problems;
+}
+
+/** The client's JavaScript holds the values that it was built with, so production's have to be the same. */
+function environmentProblems({ pipeline, productionConfig }: PromotionFacts, build: BuildRecord): string[] {
+  const different = Object.entries(build.client.env)
+    .filter(([name, digest]) => {
+      const value = productionConfig[name];
+      return (value === undefined ? null : valueDigest(value)) !== digest;
+    })
+    .map(([name]) => name);
+  if (different.length === 0) return [];
+  return [
+    `the client was built with other values than ${pipeline.production} has: ${different.join(', ')}; make them equal on both apps and push again, or let the server tell the client`,
+  ];
+}
+
+function productionProblems({
+  pipeline,
+  build,
+  buildDir,
+  scheduler,
+  pushesToRegistry,
+}: PromotionFacts): string[] {
+  const problems: string[] = [];
+  const app = pipeline.production;
+  const folder = build?.server.folder;
+  if (folder !== undefined && buildDir !== (folder === '.' ? '' : folder)) {
+    problems.push(
+      `the build-dir of ${app} is ${buildDir === '' ? 'not set' : buildDir}; run \`dokku builder:set ${app} build-dir ${folder}\``,
+    );
+  }
+  if (scheduler !== 'docker-local' && !(scheduler === 'k3s' && pushesToRegistry)) {
+    problems.push(
+      `${app} is run by the scheduler ${scheduler}, which cannot take an image of this host${scheduler === 'k3s' ? '; set `registry:set push-on-release true`' : ''}`,
+    );
+  }
+  return problems;
+}
+
+function buildTimeWarnings({ pipeline, stagingConfig, productionConfig }: PromotionFacts): string[] {
+  return buildTimeVariables
+    .filter((name) => stagingConfig[name] !== productionConfig[name])
+    .map(
+      (name) =>
+        `${name} differs between ${pipeline.staging} and ${pipeline.production}; the build was made with that of the app it was pushed to`,
+    );
+}
+
+/** How far a release got. */
+export type Switched = 'all' | 'none' | 'some';
+
+/** Looks at every container (H24): a deploy that failed may have switched some processes. */
+export function howFar(containers: readonly AppContainer[], build: string): Switched {
+  const switched = containers.filter((container) => container.build === build).length;
+  if (switched === 0) return 'none';
+  return switched === containers.length ? 'all' : 'some';
+}
+
+/**
+ * Builds that production can go back to, the newest first: they were live there, and their image is kept.
+ * @param images references of the captured images that exist
+ */
+export function rollbackCandidates(
+  builds: readonly BuildRecord[],
+  live: Live,
+  images: ReadonlySet<string>,
+): BuildRecord[] {
+  const current = live.state === 'build' ? live.build : undefined;
+  return builds
+    .filter((build) => build.live.production !== undefined && build.name !== current)
+    .filter((build) => build.captured !== undefined && images.has(build.captured.reference))
+    .sort((a, b) => (b.live.production ?? 0) - (a.live.production ?? 0));
+}

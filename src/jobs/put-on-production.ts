@@ -1,0 +1,254 @@
+import type { BuildRecord, HistoryEntry } from '../domain/build';
+import { buildLabel } from '../domain/build';
+import { exitStatus, ProcessError, UserError } from '../domain/errors';
+import { lastStep, type Before, type JobRecord, type JournalEntry } from '../domain/job';
+import { howFar } from '../domain/promotion';
+import type { Services } from '../domain/ports';
+import { appContainers, noteLive } from '../operations/live';
+import { applyRetention, findRemovable } from '../operations/retention';
+
+type Result = Extract<JournalEntry, { step: 'ended' }>['result'];
+type Entry = JournalEntry extends infer E
+  ? E extends JournalEntry
+    ? Omit<E, 'format' | 'at'>
+    : never
+  : never;
+
+/** A job with what it works on. */
+interface Work {
+  services: Services;
+  pipeline: string;
+  app: string;
+  job: JobRecord;
+  record: BuildRecord;
+  buildId: string;
+  journal: readonly JournalEntry[];
+}
+
+const buildSourceType = 'flight-launch';
+
+/**
+ * Puts a build on production and says how it ended; the body of a promote and of a rollback. Started again for a job
+ * that was killed, it settles that one: whatever was switched by then decides whether it is ended or put back.
+ */
+export async function putOnProduction(
+  services: Services,
+  pipelineName: string,
+  job: JobRecord,
+  buildId: string,
+): Promise<void> {
+  const { store, locks, jobs, terminal } = services;
+  const journal = await jobs.journal(pipelineName, job.id);
+  const say = (entry: Entry) => append(services, pipelineName, job.id, entry);
+  try {
+    await locks.pipeline(pipelineName, `${job.kind} ${job.id}`, async () => {
+      const { production: app } = await store.pipeline(pipelineName);
+      const record = await store.build(pipelineName, job.build);
+      if (record === undefined) throw new UserError(`build ${job.build} has no record any more`);
+      const work: Work = { services, pipeline: pipelineName, app, job, record, buildId, journal };
+      await waitForRelease(services, journal);
+      await locks.deploy(app, buildId, () => run(work));
+    });
+  } catch (error) {
+    if (
+      !(error instanceof UserError) ||
+      lastStep(await jobs.journal(pipelineName, job.id), 'noted') !== undefined
+    ) {
+      throw error;
+    }
+    // Nothing was touched yet.
+    terminal.warn(`flight-launch: ${error.message}`);
+    if (error.remedy !== undefined) terminal.warn(error.remedy);
+    await say({ step: 'ended', result: 'refused', exit: error.exit === exitStatus.locked ? 4 : 1 });
+  }
+}
+
+async function run(work: Work): Promise<void> {
+  const { services, journal } = work;
+  const noted = lastStep(journal, 'noted');
+  if (noted !== undefined) return conclude(work, noted.before, noted.dokkuPid);
+  const before = await noteBefore(work);
+  await say(work, { step: 'noted', before, dokkuPid: process.pid });
+  try {
+    await release(work);
+  } catch (error) {
+    if (!(error instanceof UserError || error instanceof ProcessError)) throw error;
+    services.terminal.warn(`flight-launch: ${error.message}`);
+  }
+  return conclude(work, before, process.pid);
+}
+
+/** A killed job leaves Dokku's release running in its own session; what it does has to be over before anyone looks. */
+async function waitForRelease(
+  { processes, terminal, sleep }: Services,
+  journal: readonly JournalEntry[],
+): Promise<void> {
+  const started = [lastStep(journal, 'releasing'), lastStep(journal, 'putting-back')].filter(
+    (entry) => entry !== undefined,
+  );
+  for (const { process: child } of started) {
+    const runs = async () => (await processes.startOf(child.pid)) === child.startedAt;
+    if (!(await runs())) continue;
+    await terminal.timed('Waiting for the release that the interrupted job had begun', async () => {
+      while (await runs()) await sleep(500);
+    });
+  }
+}
+
+/** All that a failure has to put back (H20). */
+async function noteBefore({ services, app }: Work): Promise<Before> {
+  const { dokku, docker } = services;
+  const revisionName = (await dokku.property('git', app, 'rev-env-var')) ?? 'GIT_REV';
+  const containers = await appContainers(services, app);
+  return {
+    image: (await docker.image(appImage(app)))?.id ?? null,
+    revisionName,
+    revision: (await dokku.config(app))[revisionName] ?? null,
+    detectedBuilder: await dokku.property('builder', app, 'detected'),
+    detectedPorts: await dokku.property('ports', app, 'map-detected'),
+    sourceImage: await dokku.property('git', app, 'source-image'),
+    builds: [...new Set(containers.flatMap(({ build }) => (build === undefined ? [] : [build])))],
+  };
+}
+
+async function release(work: Work): Promise<void> {
+  const { services, pipeline, app, record } = work;
+  const { dokku, docker, store, terminal } = services;
+  const { captured } = record;
+  if (captured === undefined) throw new UserError(`build ${record.name} has no image`);
+  terminal.header(`Putting build ${record.name} on ${app}`);
+  // It would take Procfile and app.json from an image.
+  await dokku.setProperty('git', app, 'source-image', null);
+  await services.workTree.unpacked(store.serverTreePath(pipeline, record.name), (tree) =>
+    dokku.announceTree(app, tree, record.commit),
+  );
+  const before = lastStep(await services.jobs.journal(pipeline, work.job.id), 'noted')?.before;
+  const revisionName = before?.revisionName ?? '';
+  if (revisionName !== '') await dokku.setConfig(app, revisionName, record.commit);
+  await docker.tag(captured.image, appImage(app));
+  const ports = captured.builder === 'herokuish' ? await dokku.herokuishPorts(app) : captured.ports;
+  await dokku.setDetected(app, captured.builder, ports);
+  const status = await dokku.release(app, (pid) => announce(work, 'releasing', pid));
+  await say(work, { step: 'released', status });
+}
+
+/** Ends the job by what the containers run: nothing else tells how far a release got (H20, H24). */
+async function conclude(work: Work, before: Before, dokkuPid: number): Promise<void> {
+  const { services, app, job } = work;
+  switch (howFar(await appContainers(services, app), job.build)) {
+    case 'all':
+      return finish(work);
+    case 'none':
+      await putBack(work, before, dokkuPid);
+      return end(work, 'put-back', `${app} goes on with the version that it had.`);
+    case 'some':
+      return switchBack(work, before, dokkuPid);
+  }
+}
+
+async function finish(work: Work): Promise<void> {
+  const { services, pipeline, app, job, record } = work;
+  const { dokku, repository, store, terminal } = services;
+  const { staging } = await store.pipeline(pipeline);
+  const ref = `refs/flight-launch/builds/${record.name}`;
+  // Later `ps:rebuild`, `ps:rebuild --all` and `apps:rename` build the branch (H25).
+  if (await repository.has(app, record.commit)) await repository.keep(app, ref, record.commit);
+  else await repository.fetch(staging, app, record.commit, ref);
+  await repository.moveBranch(app, await dokku.deployBranch(app), record.commit);
+  await dokku.setDeploySource(app, buildSourceType, record.name);
+  await noteLive(services, pipeline, 'production', record);
+  terminal.step(`Build ${record.name} is live on ${app}`);
+  await end(work, 'live', undefined);
+  if (job.kind === 'promote')
+    await applyRetention(services, pipeline, await findRemovable(services, pipeline));
+}
+
+/**
+ * Puts back what the job changed, and only that: where something else has deployed the app meanwhile, the tag and the
+ * revision are not ours any more.
+ */
+async function putBack(work: Work, before: Before, dokkuPid: number): Promise<void> {
+  const { services, app, record } = work;
+  const { docker, dokku, terminal } = services;
+  terminal.step(`Putting back what ${app} was`);
+  await dokku.removeLeftovers(app, dokkuPid);
+  const image = await docker.image(appImage(app));
+  const ours = image?.labels[buildLabel] === record.name && !before.builds.includes(record.name);
+  if (!ours) return;
+  if (before.image === null) await docker.removeImage(appImage(app));
+  else await docker.tag(before.image, appImage(app));
+  if (before.revisionName !== '' && (await dokku.config(app))[before.revisionName] === record.commit) {
+    await dokku.setConfig(app, before.revisionName, before.revision);
+  }
+  await dokku.setProperty('builder', app, 'detected', before.detectedBuilder);
+  await dokku.setProperty('ports', app, 'map-detected', before.detectedPorts);
+  await dokku.setProperty('git', app, 'source-image', before.sourceImage);
+}
+
+/** Some processes were switched: the former version is started for all of them again. */
+async function switchBack(work: Work, before: Before, dokkuPid: number): Promise<void> {
+  const { services, app, job } = work;
+  const { dokku, terminal } = services;
+  await putBack(work, before, dokkuPid);
+  if (before.image !== null) {
+    terminal.step(`Some processes of ${app} were switched already: starting the former version again`);
+    await dokku.redeploy(app, (pid) => announce(work, 'putting-back', pid));
+    await dokku.removeLeftovers(app, dokkuPid);
+    if (howFar(await appContainers(services, app), job.build) === 'none') {
+      return end(work, 'put-back', `${app} is back on the version that it had.`);
+    }
+  }
+  const running = (await appContainers(services, app)).map(
+    ({ process, build }) => `${process}: ${build ?? 'a version that was not deployed through flight-launch'}`,
+  );
+  return end(
+    work,
+    'mixed',
+    `${app} runs a mixture: ${running.join(', ')}. Promote or push a build that passes its checks.`,
+  );
+}
+
+const exits = { live: 0, 'put-back': 1, mixed: 3, refused: 1 } as const;
+
+async function end(
+  work: Work,
+  result: Exclude<Result, 'refused'>,
+  message: string | undefined,
+): Promise<void> {
+  const { services, pipeline, app, job, record } = work;
+  const { store, clock, terminal } = services;
+  if (message !== undefined) terminal.warn(`flight-launch: the ${job.kind} failed. ${message}`);
+  const entry: HistoryEntry = {
+    format: 1,
+    at: clock.now(),
+    kind: job.kind,
+    job: job.id,
+    app,
+    build: record.name,
+    commit: record.commit,
+    ...(record.captured === undefined ? {} : { image: record.captured.image }),
+    by: job.by,
+    result,
+    durationMs: clock.now() - job.createdAt,
+  };
+  const known = (await store.history(pipeline)).some((line) => line.job === job.id);
+  if (!known) await store.appendHistory(pipeline, entry);
+  await say(work, { step: 'ended', result, exit: exits[result] });
+}
+
+async function announce(work: Work, step: 'releasing' | 'putting-back', pid: number): Promise<void> {
+  const startedAt = (await work.services.processes.startOf(pid)) ?? '';
+  await say(work, { step, process: { pid, startedAt } });
+}
+
+function say({ services, pipeline, job }: Work, entry: Entry): Promise<void> {
+  return append(services, pipeline, job.id, entry);
+}
+
+function append({ jobs, clock }: Services, pipeline: string, job: string, entry: Entry): Promise<void> {
+  return jobs.append(pipeline, job, { format: 1, at: clock.now(), ...entry });
+}
+
+function appImage(app: string): string {
+  return `dokku/${app}:latest`;
+}

@@ -1,0 +1,81 @@
+import { exitStatus, UserError, type ExitStatus } from '../domain/errors';
+import { jobId, lastStep, type JobRecord } from '../domain/job';
+import type { BuildRecord } from '../domain/build';
+import type { Services } from '../domain/ports';
+
+/** The job that has not ended, if any, and whether its process is still at work. */
+export async function unfinishedJob(
+  { jobs, processes }: Services,
+  pipeline: string,
+): Promise<{ job: JobRecord; running: boolean } | undefined> {
+  for (const job of await jobs.list(pipeline)) {
+    const journal = await jobs.journal(pipeline, job.id);
+    if (lastStep(journal, 'ended') !== undefined) continue;
+    const started = lastStep(journal, 'started');
+    const running =
+      started !== undefined && (await processes.startOf(started.process.pid)) === started.process.startedAt;
+    return { job, running };
+  }
+  return undefined;
+}
+
+/** Settles a job that was killed, so that every command finds production either old or new and the records true. */
+export async function settleInterrupted(services: Services, pipeline: string): Promise<void> {
+  const unfinished = await unfinishedJob(services, pipeline);
+  if (unfinished === undefined || unfinished.running) return;
+  const { job } = unfinished;
+  services.terminal.warn(`${job.kind} ${job.id} of build ${job.build} was interrupted; settling it first`);
+  await services.jobs.start(pipeline, job);
+  // What cannot be settled now is tried again by the next command; until then reports go on, and no other job starts.
+  if ((await services.jobs.follow(pipeline, job.id)) === undefined) {
+    services.terminal.warn(`${job.kind} ${job.id} could not be settled; the next command tries again`);
+  }
+}
+
+/** Starts a promote or rollback, and follows it unless told not to. */
+export async function startJob(
+  services: Services,
+  pipeline: string,
+  kind: JobRecord['kind'],
+  build: BuildRecord,
+  detach: boolean,
+): Promise<ExitStatus | undefined> {
+  const { jobs, clock, caller, terminal, locks } = services;
+  // Told at once where another is at work; the job takes the lock itself.
+  await locks.pipeline(pipeline, kind, () => Promise.resolve());
+  const unfinished = await unfinishedJob(services, pipeline);
+  if (unfinished !== undefined) {
+    throw new UserError(`${unfinished.job.kind} ${unfinished.job.id} has not ended`, {
+      remedy: `See \`dokku flight-launch:logs ${unfinished.job.id}\` for what stands in its way.`,
+      exit: exitStatus.locked,
+    });
+  }
+  const taken = (await jobs.list(pipeline)).map((job) => job.id);
+  const job: JobRecord = {
+    format: 1,
+    id: jobId(clock.now(), taken),
+    kind,
+    by: {
+      name: caller.name,
+      ...(caller.fingerprint === undefined ? {} : { fingerprint: caller.fingerprint }),
+    },
+    createdAt: clock.now(),
+    build: build.name,
+    commit: build.commit,
+  };
+  await jobs.start(pipeline, job);
+  terminal.step(`Started ${kind} ${job.id}; it goes on if this connection breaks`);
+  if (!detach) return followJob(services, pipeline, job);
+  terminal.detail(`follow it: dokku flight-launch:logs ${job.id} --follow`);
+  return exitStatus.done;
+}
+
+/** @throws UserError where the job's process went without an end */
+export async function followJob({ jobs }: Services, pipeline: string, job: JobRecord): Promise<ExitStatus> {
+  const status = await jobs.follow(pipeline, job.id);
+  if (status !== undefined) return status;
+  throw new UserError(`${job.kind} ${job.id} was interrupted`, {
+    remedy: 'Run `dokku flight-launch:status`: it settles what was left.',
+    exit: exitStatus.resumable,
+  });
+}

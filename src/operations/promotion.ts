@@ -1,0 +1,84 @@
+import type { BuildRecord } from '../domain/build';
+import { capturedReference } from '../domain/captured-image';
+import { exitStatus, type ExitStatus } from '../domain/errors';
+import type { JobRecord } from '../domain/job';
+import type { Pipeline } from '../domain/pipeline';
+import { planPromotion, type PromotionFacts } from '../domain/promotion';
+import type { Services } from '../domain/ports';
+import { formatAge } from '../domain/units';
+import { startJob } from './job-runs';
+import { findLive } from './live';
+
+export interface PromotionRequest {
+  kind: JobRecord['kind'];
+  build: BuildRecord | undefined;
+  dryRun: boolean;
+  detach: boolean;
+}
+
+/** Checks, shows the plan, and starts the job; what promote and rollback have in common. */
+export async function requestPromotion(
+  services: Services,
+  pipeline: Pipeline,
+  { kind, build, dryRun, detach }: PromotionRequest,
+): Promise<ExitStatus | undefined> {
+  const { terminal } = services;
+  const plan = planPromotion(await gatherFacts(services, pipeline, build));
+  if (plan.build === undefined) {
+    terminal.step(`${pipeline.production} is on build ${build?.name ?? ''} already; nothing to do`);
+    return exitStatus.done;
+  }
+  await describe(services, pipeline, plan.build);
+  for (const warning of plan.warnings) terminal.warn(warning);
+  return dryRun ? exitStatus.done : startJob(services, pipeline.name, kind, plan.build, detach);
+}
+
+async function gatherFacts(
+  services: Services,
+  pipeline: Pipeline,
+  build: BuildRecord | undefined,
+): Promise<PromotionFacts> {
+  const { dokku, docker, repository, store, workTree } = services;
+  const { staging, production } = pipeline;
+  const [stagingExists, productionExists] = [
+    await dokku.appExists(staging),
+    await dokku.appExists(production),
+  ];
+  const reference = build?.captured?.reference;
+  return {
+    pipeline,
+    build,
+    image: reference !== undefined && (await docker.image(reference)) !== undefined,
+    serverTree: build !== undefined && (await store.hasServerTree(pipeline.name, build.name)),
+    commit:
+      build !== undefined &&
+      ((productionExists && (await repository.has(production, build.commit))) ||
+        (stagingExists && (await repository.has(staging, build.commit)))),
+    productionExists,
+    production: productionExists
+      ? await findLive(services, pipeline.name, production, 'production')
+      : { state: 'not-deployed' },
+    buildDir: productionExists ? await dokku.buildDir(production) : '',
+    scheduler: productionExists ? await dokku.scheduler(production) : '',
+    pushesToRegistry: (await dokku.property('registry', production, 'push-on-release')) === 'true',
+    stagingConfig: stagingExists ? await dokku.config(staging) : {},
+    productionConfig: productionExists ? await dokku.config(production) : {},
+    freeDisk: await workTree.freeDisk(),
+  };
+}
+
+async function describe(
+  { terminal, clock, docker }: Services,
+  pipeline: Pipeline,
+  build: BuildRecord,
+): Promise<void> {
+  const image = await docker.image(capturedReference(pipeline.name, build.name));
+  terminal.header(`${pipeline.production} gets build ${build.name}`);
+  terminal.detail(
+    `commit ${build.commit.slice(0, 8)}, deployed by ${build.by.name} ${formatAge(clock.now(), build.startedAt)}`,
+  );
+  terminal.detail(
+    `image ${(image?.id ?? '').replace('sha256:', '').slice(0, 12)}, with the configuration of ${pipeline.production}`,
+  );
+  terminal.detail('release tasks (predeploy, release, postdeploy) of that build run there');
+}

@@ -30531,6 +30531,165 @@ var promote = {
   }
 };
 
+// src/domain/container-plan.ts
+var import_node_path3 = require("node:path");
+var buildUser = { uid: 1500, gid: 1500 };
+var paths = {
+  workspace: "workspace",
+  home: "workspace/.home",
+  cache: "workspace/.cache",
+  caFile: "workspace/.ca.pem",
+  /** pnpm 10 and older read this; setting it as `npm_config_store_dir` would make npm warn of an unknown option. */
+  pnpmSettings: "workspace/.home/.config/pnpm/rc"
+};
+var pnpmSettings = `store-dir=/${paths.cache}/pnpm
+`;
+var labels = {
+  pipeline: "com.flight-launch.pipeline",
+  build: buildLabel,
+  kind: "com.flight-launch.kind",
+  key: "com.flight-launch.key",
+  /** Seconds since the epoch; when no owner of the container can be at work any more. */
+  expires: "com.flight-launch.expires"
+};
+var openFiles = 16384;
+var minFileBytes = 1024 ** 3;
+var cleanupSeconds = 600;
+function cacheVolume(pipeline3) {
+  return `flight-launch-${pipeline3}-cache`;
+}
+function installRepository(pipeline3) {
+  return `flight-launch/${pipeline3}-install`;
+}
+function installImage({ pipeline: pipeline3, install }) {
+  return `${installRepository(pipeline3)}:${install.hash.slice(0, 32)}`;
+}
+function createVolume({ pipeline: pipeline3 }) {
+  return ["volume", "create", "--label", `${labels.pipeline}=${pipeline3}`, cacheVolume(pipeline3)];
+}
+function createContainer(plan, phase, image2, now) {
+  const { limits } = plan;
+  const expires = Math.ceil(now / 1e3) + 2 * limits.timeout + cleanupSeconds;
+  const option = (name, values) => values.flatMap((value) => [`--${name}`, value]);
+  return [
+    "create",
+    ...["--pull", "never", "--interactive", "--init", "--no-healthcheck"],
+    ...["--user", `${buildUser.uid}:${buildUser.gid}`],
+    ...["--workdir", clientPath(plan)],
+    ...["--network", hasNetwork(plan, phase) ? "bridge" : "none"],
+    ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
+    ...["--memory", String(limits.memory), "--memory-swap", String(limits.memory)],
+    ...["--cpus", String(limits.cpus), "--pids-limit", String(limits.processes)],
+    ...option("ulimit", [
+      `nofile=${openFiles}`,
+      "core=0",
+      ...phase === "build" ? [`fsize=${Math.max(limits.output, minFileBytes)}`] : []
+    ]),
+    ...["--log-driver", "none"],
+    "--mount",
+    `type=volume,source=${cacheVolume(plan.pipeline)},target=/${paths.cache},volume-nocopy`,
+    ...option("label", [
+      `${labels.pipeline}=${plan.pipeline}`,
+      `${labels.build}=${plan.build}`,
+      `${labels.kind}=${phase}`,
+      `${labels.key}=${plan.key}`,
+      `${labels.expires}=${expires}`
+    ]),
+    ...["--entrypoint", "sh", image2],
+    ...["-c", 'eval "$(cat)"; exec sh -c "$0" </dev/null 2>&1', phaseCommand(plan, phase)]
+  ];
+}
+function phaseCommand(plan, phase) {
+  return phase === "install" ? plan.install.command : plan.command;
+}
+function copyIn(container2) {
+  return ["cp", "-", `${container2}:/`];
+}
+function startContainer(container2) {
+  return ["start", "--attach", "--interactive", container2];
+}
+function copyOut(plan, container2, output2) {
+  return ["cp", `${container2}:${import_node_path3.posix.join(clientPath(plan), output2)}`, "-"];
+}
+function outputRoot(plan, output2) {
+  return import_node_path3.posix.basename(import_node_path3.posix.join(clientPath(plan), output2));
+}
+function isNothingThere(stderr) {
+  return /Could not find the file|No such container:path/i.test(stderr);
+}
+function commitContainer(plan, container2) {
+  return ["commit", "--pause=false", container2, installImage(plan)];
+}
+function removeContainers(containers) {
+  return ["rm", "--force", "--volumes", ...containers];
+}
+function inspectState(container2) {
+  const fields = "{{.State.Running}} {{.State.ExitCode}} {{.State.OOMKilled}}";
+  return ["container", "inspect", "--format", fields, container2];
+}
+function parseState(output2) {
+  const match = /^(true|false) (-?[0-9]+) (true|false)\n$/.exec(output2);
+  if (match === null) throw new Error(`unknown state of a container: ${printable(output2)}`);
+  return { running: match[1] === "true", exitCode: Number(match[2]), outOfMemory: match[3] === "true" };
+}
+function listContainers(pipeline3) {
+  return [
+    ...["container", "ls", "--all", "--no-trunc"],
+    ...["--filter", `label=${labels.pipeline}=${pipeline3}`, "--filter", `label=${labels.expires}`],
+    ...["--format", `{{.ID}} {{.Label "${labels.key}"}} {{.Label "${labels.expires}"}}`]
+  ];
+}
+function leftContainers(output2, key, now) {
+  return output2.split("\n").map((line) => line.split(" ")).filter(([, ofKey, expires]) => expires !== void 0 && (ofKey === key || Number(expires) * 1e3 < now)).map(([id]) => id ?? "");
+}
+function phaseEnvironment(plan, phase) {
+  const cache = `/${paths.cache}`;
+  return {
+    CI: "true",
+    HOME: `/${paths.home}`,
+    COREPACK_ENABLE_DOWNLOAD_PROMPT: "0",
+    NO_UPDATE_NOTIFIER: "1",
+    npm_config_cache: `${cache}/npm`,
+    YARN_CACHE_FOLDER: `${cache}/yarn`,
+    YARN_GLOBAL_FOLDER: `${cache}/yarn-berry`,
+    pnpm_config_store_dir: `${cache}/pnpm`,
+    ...hasNetwork(plan, phase) ? networkEnvironment(plan) : {},
+    ...phase === "build" ? plan.env : {}
+  };
+}
+function networkEnvironment({ proxy, caFile }) {
+  return {
+    ...proxy === void 0 ? {} : { http_proxy: proxy, https_proxy: proxy, HTTP_PROXY: proxy, HTTPS_PROXY: proxy },
+    ...caFile === void 0 ? {} : { NODE_EXTRA_CA_CERTS: `/${paths.caFile}` }
+  };
+}
+function environmentScript(env) {
+  return Object.entries(env).map(([name, value]) => {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+      throw new UserError(`"${printable(name)}" is no name of an environment variable`, {
+        remedy: "Use letters, digits and underscores in `client.env` of flight-launch.json."
+      });
+    }
+    return `export ${name}='${value.replaceAll("'", `'\\''`)}'
+`;
+  }).join("");
+}
+function proxySecrets(proxy) {
+  if (proxy === void 0 || !URL.canParse(proxy)) return [];
+  const { username, password } = new URL(proxy);
+  if (password === "") return [];
+  const plain2 = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return [`${username}:${password}`, plain2, Buffer.from(plain2).toString("base64"), password].concat(
+    decodeURIComponent(password)
+  );
+}
+function clientPath({ folder: folder2 }) {
+  return import_node_path3.posix.join("/", paths.workspace, folder2);
+}
+function hasNetwork(plan, phase) {
+  return phase === "install" || plan.network;
+}
+
 // src/domain/retention.ts
 var failedLogsKept = 20;
 function planRetention(stored2, keep2, inUse) {
@@ -30652,7 +30811,7 @@ function displaySetting(name, value) {
 }
 
 // src/operations/retention.ts
-var installRepository = (pipeline3) => `flight-launch/${pipeline3}-install`;
+var promotedRef = (build2) => `refs/flight-launch/builds/${build2}`;
 async function findRemovable(services, name) {
   const { store, docker } = services;
   const pipeline3 = await store.pipeline(name);
@@ -30675,9 +30834,11 @@ async function findRemovable(services, name) {
     inUse
   );
 }
-async function applyRetention({ store, docker, locks }, name, plan) {
+async function applyRetention({ store, docker, locks, repository }, name, plan) {
+  const { production } = await store.pipeline(name);
   for (const build2 of plan.builds) {
     await docker.removeImage(capturedReference(name, build2.name));
+    if (build2.live.production !== void 0) await repository.removeRef(production, promotedRef(build2.name));
     await store.removeBuild(name, build2.name);
   }
   for (const key of plan.artifacts) {
@@ -31147,7 +31308,7 @@ async function remove({ store, docker }, pipeline3) {
   }
   for (const build2 of await store.builds(name)) await docker.removeImage(capturedReference(name, build2.name));
   for (const reference of await docker.imagesOf(installRepository(name))) await docker.removeImage(reference);
-  await docker.removeVolume(`flight-launch-${name}-cache`);
+  await docker.removeVolume(cacheVolume(name));
   return store.removePipeline(name);
 }
 
@@ -31263,7 +31424,7 @@ async function preBuild(services, args) {
 }
 
 // src/domain/client-project.ts
-var import_node_path3 = require("node:path");
+var import_node_path4 = require("node:path");
 var import_semver = __toESM(require_semver2(), 1);
 var defaultNode = "22";
 var nodeMajors = ["18", "20", "22", "24"];
@@ -31388,7 +31549,7 @@ var installNames = /(?:^|\/)(?:package\.json|package-lock\.json|npm-shrinkwrap\.
 var yarnFolders = /(?:^|\/)\.yarn\/(?:releases|plugins|patches)\//;
 function isInstallFile(entry, client) {
   const declared = client.installInputs.some(
-    (path6) => isInside(entry.path, normalizePath(import_node_path3.posix.join(client.folder, path6)))
+    (path6) => isInside(entry.path, normalizePath(import_node_path4.posix.join(client.folder, path6)))
   );
   if (declared) return true;
   if (!isInside(entry.path, client.folder) || /(?:^|\/)node_modules\//.test(entry.path)) return false;
@@ -31928,7 +32089,7 @@ async function finish(work) {
   const { services, pipeline: pipeline3, app, job, record: record3 } = work;
   const { dokku, repository, store, terminal } = services;
   const { staging } = await store.pipeline(pipeline3);
-  const ref = `refs/flight-launch/builds/${record3.name}`;
+  const ref = promotedRef(record3.name);
   if (await repository.has(app, record3.commit)) await repository.keep(app, ref, record3.commit);
   else await repository.fetch(staging, app, record3.commit, ref);
   await repository.moveBranch(app, await dokku.deployBranch(app), record3.commit);
@@ -32224,165 +32385,6 @@ function describeType(type) {
 }
 function capital(text2) {
   return text2.charAt(0).toUpperCase() + text2.slice(1);
-}
-
-// src/domain/container-plan.ts
-var import_node_path4 = require("node:path");
-var buildUser = { uid: 1500, gid: 1500 };
-var paths = {
-  workspace: "workspace",
-  home: "workspace/.home",
-  cache: "workspace/.cache",
-  caFile: "workspace/.ca.pem",
-  /** pnpm 10 and older read this; setting it as `npm_config_store_dir` would make npm warn of an unknown option. */
-  pnpmSettings: "workspace/.home/.config/pnpm/rc"
-};
-var pnpmSettings = `store-dir=/${paths.cache}/pnpm
-`;
-var labels = {
-  pipeline: "com.flight-launch.pipeline",
-  build: buildLabel,
-  kind: "com.flight-launch.kind",
-  key: "com.flight-launch.key",
-  /** Seconds since the epoch; when no owner of the container can be at work any more. */
-  expires: "com.flight-launch.expires"
-};
-var openFiles = 16384;
-var minFileBytes = 1024 ** 3;
-var cleanupSeconds = 600;
-function cacheVolume(pipeline3) {
-  return `flight-launch-${pipeline3}-cache`;
-}
-function installRepository2(pipeline3) {
-  return `flight-launch/${pipeline3}-install`;
-}
-function installImage({ pipeline: pipeline3, install }) {
-  return `${installRepository2(pipeline3)}:${install.hash.slice(0, 32)}`;
-}
-function createVolume({ pipeline: pipeline3 }) {
-  return ["volume", "create", "--label", `${labels.pipeline}=${pipeline3}`, cacheVolume(pipeline3)];
-}
-function createContainer(plan, phase, image2, now) {
-  const { limits } = plan;
-  const expires = Math.ceil(now / 1e3) + 2 * limits.timeout + cleanupSeconds;
-  const option = (name, values) => values.flatMap((value) => [`--${name}`, value]);
-  return [
-    "create",
-    ...["--pull", "never", "--interactive", "--init", "--no-healthcheck"],
-    ...["--user", `${buildUser.uid}:${buildUser.gid}`],
-    ...["--workdir", clientPath(plan)],
-    ...["--network", hasNetwork(plan, phase) ? "bridge" : "none"],
-    ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
-    ...["--memory", String(limits.memory), "--memory-swap", String(limits.memory)],
-    ...["--cpus", String(limits.cpus), "--pids-limit", String(limits.processes)],
-    ...option("ulimit", [
-      `nofile=${openFiles}`,
-      "core=0",
-      ...phase === "build" ? [`fsize=${Math.max(limits.output, minFileBytes)}`] : []
-    ]),
-    ...["--log-driver", "none"],
-    "--mount",
-    `type=volume,source=${cacheVolume(plan.pipeline)},target=/${paths.cache},volume-nocopy`,
-    ...option("label", [
-      `${labels.pipeline}=${plan.pipeline}`,
-      `${labels.build}=${plan.build}`,
-      `${labels.kind}=${phase}`,
-      `${labels.key}=${plan.key}`,
-      `${labels.expires}=${expires}`
-    ]),
-    ...["--entrypoint", "sh", image2],
-    ...["-c", 'eval "$(cat)"; exec sh -c "$0" </dev/null 2>&1', phaseCommand(plan, phase)]
-  ];
-}
-function phaseCommand(plan, phase) {
-  return phase === "install" ? plan.install.command : plan.command;
-}
-function copyIn(container2) {
-  return ["cp", "-", `${container2}:/`];
-}
-function startContainer(container2) {
-  return ["start", "--attach", "--interactive", container2];
-}
-function copyOut(plan, container2, output2) {
-  return ["cp", `${container2}:${import_node_path4.posix.join(clientPath(plan), output2)}`, "-"];
-}
-function outputRoot(plan, output2) {
-  return import_node_path4.posix.basename(import_node_path4.posix.join(clientPath(plan), output2));
-}
-function isNothingThere(stderr) {
-  return /Could not find the file|No such container:path/i.test(stderr);
-}
-function commitContainer(plan, container2) {
-  return ["commit", "--pause=false", container2, installImage(plan)];
-}
-function removeContainers(containers) {
-  return ["rm", "--force", "--volumes", ...containers];
-}
-function inspectState(container2) {
-  const fields = "{{.State.Running}} {{.State.ExitCode}} {{.State.OOMKilled}}";
-  return ["container", "inspect", "--format", fields, container2];
-}
-function parseState(output2) {
-  const match = /^(true|false) (-?[0-9]+) (true|false)\n$/.exec(output2);
-  if (match === null) throw new Error(`unknown state of a container: ${printable(output2)}`);
-  return { running: match[1] === "true", exitCode: Number(match[2]), outOfMemory: match[3] === "true" };
-}
-function listContainers(pipeline3) {
-  return [
-    ...["container", "ls", "--all", "--no-trunc"],
-    ...["--filter", `label=${labels.pipeline}=${pipeline3}`, "--filter", `label=${labels.expires}`],
-    ...["--format", `{{.ID}} {{.Label "${labels.key}"}} {{.Label "${labels.expires}"}}`]
-  ];
-}
-function leftContainers(output2, key, now) {
-  return output2.split("\n").map((line) => line.split(" ")).filter(([, ofKey, expires]) => expires !== void 0 && (ofKey === key || Number(expires) * 1e3 < now)).map(([id]) => id ?? "");
-}
-function phaseEnvironment(plan, phase) {
-  const cache = `/${paths.cache}`;
-  return {
-    CI: "true",
-    HOME: `/${paths.home}`,
-    COREPACK_ENABLE_DOWNLOAD_PROMPT: "0",
-    NO_UPDATE_NOTIFIER: "1",
-    npm_config_cache: `${cache}/npm`,
-    YARN_CACHE_FOLDER: `${cache}/yarn`,
-    YARN_GLOBAL_FOLDER: `${cache}/yarn-berry`,
-    pnpm_config_store_dir: `${cache}/pnpm`,
-    ...hasNetwork(plan, phase) ? networkEnvironment(plan) : {},
-    ...phase === "build" ? plan.env : {}
-  };
-}
-function networkEnvironment({ proxy, caFile }) {
-  return {
-    ...proxy === void 0 ? {} : { http_proxy: proxy, https_proxy: proxy, HTTP_PROXY: proxy, HTTPS_PROXY: proxy },
-    ...caFile === void 0 ? {} : { NODE_EXTRA_CA_CERTS: `/${paths.caFile}` }
-  };
-}
-function environmentScript(env) {
-  return Object.entries(env).map(([name, value]) => {
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
-      throw new UserError(`"${printable(name)}" is no name of an environment variable`, {
-        remedy: "Use letters, digits and underscores in `client.env` of flight-launch.json."
-      });
-    }
-    return `export ${name}='${value.replaceAll("'", `'\\''`)}'
-`;
-  }).join("");
-}
-function proxySecrets(proxy) {
-  if (proxy === void 0 || !URL.canParse(proxy)) return [];
-  const { username, password } = new URL(proxy);
-  if (password === "") return [];
-  const plain2 = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  return [`${username}:${password}`, plain2, Buffer.from(plain2).toString("base64"), password].concat(
-    decodeURIComponent(password)
-  );
-}
-function clientPath({ folder: folder2 }) {
-  return import_node_path4.posix.join("/", paths.workspace, folder2);
-}
-function hasNetwork(plan, phase) {
-  return phase === "install" || plan.network;
 }
 
 // src/domain/build-failure.ts
@@ -41206,7 +41208,7 @@ function openDataFolder(env, context) {
   const root = (0, import_node_path17.join)(libRootOf(env), "data", "flight-launch");
   return { root, store: new FileStore(root), log: openLog((0, import_node_path17.join)(root, "flight-launch.log"), context) };
 }
-function openServices({ root, store, log }, terminal, env, added = {}) {
+function openServices({ root, store, log }, terminal, env, ending2, added = {}) {
   const children = { ...childEnvironment(env), ...added };
   const dokkuRoot = env.DOKKU_ROOT ?? "/home/dokku";
   const libRoot = libRootOf(env);
@@ -41249,7 +41251,7 @@ function openServices({ root, store, log }, terminal, env, added = {}) {
     }),
     workTree: openWorkTree(root, children),
     sleep: import_promises27.setTimeout,
-    clientBuilder: () => new ContainerClientBuilder(docker, terminal),
+    clientBuilder: () => new ContainerClientBuilder(docker, terminal, systemClock, ending2),
     source: (app, commit) => git.source(app, commit),
     repository: git
   };
@@ -41267,6 +41269,12 @@ function quarantineOf(env) {
 }
 
 // src/main.ts
+var ending = new AbortController();
+for (const signal of ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"]) {
+  process.once(signal, () => {
+    ending.abort();
+  });
+}
 async function main(argv) {
   closeDeployLock();
   const [kind, name = "", ...args] = argv;
@@ -41285,7 +41293,7 @@ async function runHook(terminal, trigger, args) {
   const data = openDataFolder(process.env, { trigger });
   return guarded(terminal, data.log, trigger, hook.neverFails === true, async () => {
     const noted = hook.foreignEnvironment === true ? await data.store.note(args[hook.appArgument] ?? "") : void 0;
-    await hook.run(openServices(data, terminal, noted?.env ?? process.env), args);
+    await hook.run(openServices(data, terminal, noted?.env ?? process.env, ending.signal), args);
     return void 0;
   });
 }
@@ -41304,20 +41312,23 @@ async function runCommand(terminal, name, args) {
         remedy: `Usage: dokku flight-launch:${command2.usage}`
       });
     }
-    return command2.run(openServices(data, terminal, process.env), args);
+    return command2.run(openServices(data, terminal, process.env, ending.signal), args);
   });
 }
 async function runJob(terminal, pipeline3, id) {
   const env = { ...process.env, DOKKU_PID: String(process.pid) };
   const data = openDataFolder(env, { pipeline: pipeline3, job: id });
   return guarded(terminal, data.log, `job ${id}`, false, async () => {
-    const { jobs, clock, processes, dokku } = openServices(data, terminal, env);
+    const { jobs, clock, processes, dokku } = openServices(data, terminal, env, ending.signal);
     const record3 = (await jobs.list(pipeline3)).find((job) => job.id === id);
     if (record3 === void 0) throw new Error(`there is no job ${id}`);
     const identity4 = { pid: process.pid, startedAt: await processes.startOf(process.pid) ?? "" };
     await jobs.append(pipeline3, id, { format: 1, at: clock.now(), step: "started", process: identity4 });
     const buildId = await dokku.newBuildId();
-    const services = openServices(data, terminal, env, { DOKKU_BUILD_ID: buildId, FLIGHT_LAUNCH_JOB: id });
+    const services = openServices(data, terminal, env, ending.signal, {
+      DOKKU_BUILD_ID: buildId,
+      FLIGHT_LAUNCH_JOB: id
+    });
     await putOnProduction(services, pipeline3, record3, buildId);
     return void 0;
   });

@@ -10,6 +10,17 @@ import { putOnProduction } from './jobs/put-on-production';
 import { openDataFolder, openServices } from './wiring';
 
 /**
+ * Told to end, we end the container of a client build first: without us nothing would limit it. A second signal ends us
+ * at once.
+ */
+const ending = new AbortController();
+for (const signal of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    ending.abort();
+  });
+}
+
+/**
  * `flight-launch.cjs hook TRIGGER ARG…`, `command flight-launch:VERB ARG…` or `help-lines`, as the shell shims call it;
  * `job PIPELINE JOB`, as it starts itself.
  */
@@ -33,7 +44,7 @@ async function runHook(terminal: Terminal, trigger: string, args: readonly strin
   return guarded(terminal, data.log, trigger, hook.neverFails === true, async () => {
     const noted =
       hook.foreignEnvironment === true ? await data.store.note(args[hook.appArgument] ?? '') : undefined;
-    await hook.run(openServices(data, terminal, noted?.env ?? process.env), args);
+    await hook.run(openServices(data, terminal, noted?.env ?? process.env, ending.signal), args);
     return undefined;
   });
 }
@@ -53,7 +64,7 @@ async function runCommand(terminal: Terminal, name: string, args: readonly strin
         remedy: `Usage: dokku flight-launch:${command.usage}`,
       });
     }
-    return command.run(openServices(data, terminal, process.env), args);
+    return command.run(openServices(data, terminal, process.env, ending.signal), args);
   });
 }
 
@@ -62,13 +73,16 @@ async function runJob(terminal: Terminal, pipeline: string, id: string): Promise
   const env = { ...process.env, DOKKU_PID: String(process.pid) };
   const data = openDataFolder(env, { pipeline, job: id });
   return guarded(terminal, data.log, `job ${id}`, false, async () => {
-    const { jobs, clock, processes, dokku } = openServices(data, terminal, env);
+    const { jobs, clock, processes, dokku } = openServices(data, terminal, env, ending.signal);
     const record = (await jobs.list(pipeline)).find((job) => job.id === id);
     if (record === undefined) throw new Error(`there is no job ${id}`);
     const identity = { pid: process.pid, startedAt: (await processes.startOf(process.pid)) ?? '' };
     await jobs.append(pipeline, id, { format: 1, at: clock.now(), step: 'started', process: identity });
     const buildId = await dokku.newBuildId();
-    const services = openServices(data, terminal, env, { DOKKU_BUILD_ID: buildId, FLIGHT_LAUNCH_JOB: id });
+    const services = openServices(data, terminal, env, ending.signal, {
+      DOKKU_BUILD_ID: buildId,
+      FLIGHT_LAUNCH_JOB: id,
+    });
     await putOnProduction(services, pipeline, record, buildId);
     return undefined;
   });

@@ -33,6 +33,7 @@ export function openDataFolder(env: ProcessEnvironment, context: object): DataFo
 
 /**
  * Hands every port its adapter.
+ * @param ending aborted when this process is told to end
  * @param added variables for children beside it
  * @param env Dokku's own environment: that of the process, or the one noted before a builder changed it
  */
@@ -40,6 +41,7 @@ export function openServices(
   { root, store, log }: DataFolder,
   terminal: Terminal,
   env: ProcessEnvironment,
+  ending: AbortSignal,
   added: Readonly<Record<string, string>> = {},
 ): Services {
   const children = { ...childEnvironment(env), ...added };
@@ -84,7 +86,7 @@ export function openServices(
     }),
     workTree: openWorkTree(root, children),
     sleep,
-    clientBuilder: () => new ContainerClientBuilder(docker, terminal),
+    clientBuilder: () => new ContainerClientBuilder(docker, terminal, systemClock, ending),
     source: (app, commit) => git.source(app, commit),
     repository: git,
   };

@@ -1,8 +1,8 @@
 import { capturedReference } from '../domain/captured-image';
+import { cacheVolume, installRepository } from '../domain/container-plan';
 import { stages, type Pipeline } from '../domain/pipeline';
 import type { Services } from '../domain/ports';
 import { UserError } from '../domain/errors';
-import { installRepository } from '../operations/retention';
 import { parseArguments } from './arguments';
 import type { Command } from './command';
 import { readPipeline } from './pipeline-argument';
@@ -52,6 +52,6 @@ async function remove({ store, docker }: Services, pipeline: Pipeline): Promise<
   }
   for (const build of await store.builds(name)) await docker.removeImage(capturedReference(name, build.name));
   for (const reference of await docker.imagesOf(installRepository(name))) await docker.removeImage(reference);
-  await docker.removeVolume(`flight-launch-${name}-cache`);
+  await docker.removeVolume(cacheVolume(name));
   return store.removePipeline(name);
 }

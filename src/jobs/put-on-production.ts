@@ -5,7 +5,7 @@ import { lastStep, type Before, type JobRecord, type JournalEntry } from '../dom
 import { howFar } from '../domain/promotion';
 import type { Services } from '../domain/ports';
 import { appContainers, noteLive } from '../operations/live';
-import { applyRetention, findRemovable } from '../operations/retention';
+import { applyRetention, findRemovable, promotedRef } from '../operations/retention';
 
 type Result = Extract<JournalEntry, { step: 'ended' }>['result'];
 type Entry = JournalEntry extends infer E
@@ -150,7 +150,7 @@ async function finish(work: Work): Promise<void> {
   const { services, pipeline, app, job, record } = work;
   const { dokku, repository, store, terminal } = services;
   const { staging } = await store.pipeline(pipeline);
-  const ref = `refs/flight-launch/builds/${record.name}`;
+  const ref = promotedRef(record.name);
   // Later `ps:rebuild`, `ps:rebuild --all` and `apps:rename` build the branch (H25).
   if (await repository.has(app, record.commit)) await repository.keep(app, ref, record.commit);
   else await repository.fetch(staging, app, record.commit, ref);

@@ -1,11 +1,12 @@
 import { capturedReference } from '../domain/captured-image';
+import { installRepository } from '../domain/container-plan';
 import type { Services } from '../domain/ports';
 import { planRetention, type RetentionPlan } from '../domain/retention';
 import { effectiveSettings } from '../domain/settings';
 import { appContainers } from './live';
 
-/** Repository of a pipeline's install images; their tags are the install hash, shortened. */
-export const installRepository = (pipeline: string) => `flight-launch/${pipeline}-install`;
+/** Keeps the commit of a build that was promoted reachable in production's repository. */
+export const promotedRef = (build: string) => `refs/flight-launch/builds/${build}`;
 
 /** What retention would remove from a pipeline now. */
 export async function findRemovable(services: Services, name: string): Promise<RetentionPlan> {
@@ -33,12 +34,14 @@ export async function findRemovable(services: Services, name: string): Promise<R
 
 /** Removes what a plan names. An artifact that a deploy is using stays. */
 export async function applyRetention(
-  { store, docker, locks }: Services,
+  { store, docker, locks, repository }: Services,
   name: string,
   plan: RetentionPlan,
 ): Promise<void> {
+  const { production } = await store.pipeline(name);
   for (const build of plan.builds) {
     await docker.removeImage(capturedReference(name, build.name));
+    if (build.live.production !== undefined) await repository.removeRef(production, promotedRef(build.name));
     await store.removeBuild(name, build.name);
   }
   for (const key of plan.artifacts) {

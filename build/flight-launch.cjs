@@ -40524,8 +40524,7 @@ var Git = class {
       const line = stdout.split("\n").find((candidate) => candidate.endsWith(` ${ref}`));
       return line?.slice(0, line.indexOf(" "));
     } catch (error62) {
-      if (error62 instanceof ProcessError && error62.failure.stderr.includes("not a git repository"))
-        return void 0;
+      if (isNoRepository(error62)) return void 0;
       throw error62;
     }
   }
@@ -40533,7 +40532,11 @@ var Git = class {
     await run2("git", ["update-ref", ref, commit], { env: this.appEnvironment(app) });
   }
   async removeRef(app, ref) {
-    await run2("git", ["update-ref", "-d", ref], { env: this.appEnvironment(app) });
+    try {
+      await run2("git", ["update-ref", "-d", ref], { env: this.appEnvironment(app) });
+    } catch (error62) {
+      if (!isNoRepository(error62)) throw error62;
+    }
   }
   async has(app, commit) {
     try {
@@ -40589,6 +40592,9 @@ var Git = class {
     };
   }
 };
+function isNoRepository(error62) {
+  return error62 instanceof ProcessError && error62.failure.stderr.includes("not a git repository");
+}
 var isolation = {
   GIT_CONFIG_NOSYSTEM: "1",
   GIT_CONFIG_GLOBAL: "/dev/null",

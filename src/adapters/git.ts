@@ -43,8 +43,7 @@ export class Git implements Repository {
       return line?.slice(0, line.indexOf(' '));
     } catch (error) {
       // Dokku may make the repository of an app only with its first push.
-      if (error instanceof ProcessError && error.failure.stderr.includes('not a git repository'))
-        return undefined;
+      if (isNoRepository(error)) return undefined;
       throw error;
     }
   }
@@ -54,7 +53,12 @@ export class Git implements Repository {
   }
 
   async removeRef(app: string, ref: string): Promise<void> {
-    await run('git', ['update-ref', '-d', ref], { env: this.appEnvironment(app) });
+    try {
+      await run('git', ['update-ref', '-d', ref], { env: this.appEnvironment(app) });
+    } catch (error) {
+      // With the app's repository all its refs are gone.
+      if (!isNoRepository(error)) throw error;
+    }
   }
 
   async has(app: string, commit: string): Promise<boolean> {
@@ -118,6 +122,10 @@ export class Git implements Repository {
       },
     };
   }
+}
+
+function isNoRepository(error: unknown): boolean {
+  return error instanceof ProcessError && error.failure.stderr.includes('not a git repository');
 }
 
 /** No system or personal configuration takes part. */

@@ -29973,9 +29973,12 @@ var jobRecord = external_exports.object({
   build: external_exports.string(),
   commit: external_exports.string()
 });
+var startMs = 15e3;
 var before = external_exports.object({
   /** Id of `dokku/<app>:latest`, null where the app was never built. */
   image: external_exports.string().nullable(),
+  /** Build that it carries, null where it came some other way. */
+  imageBuild: external_exports.string().nullable(),
   /** Name of the variable that holds the revision; empty where the app has none. */
   revisionName: external_exports.string(),
   /** Its value, null where it was not set. */
@@ -29983,9 +29986,7 @@ var before = external_exports.object({
   /** Dokku's properties, null where not set. */
   detectedBuilder: external_exports.string().nullable(),
   detectedPorts: external_exports.string().nullable(),
-  sourceImage: external_exports.string().nullable(),
-  /** Builds that the containers carried, without those of unknown origin. */
-  builds: external_exports.array(external_exports.string())
+  sourceImage: external_exports.string().nullable()
 });
 var at = external_exports.number();
 var identity = external_exports.object({ pid: external_exports.number(), startedAt: external_exports.string() });
@@ -30030,12 +30031,12 @@ function jobId(now, taken) {
 }
 
 // src/operations/job-runs.ts
-async function unfinishedJob({ jobs, processes }, pipeline3) {
+async function unfinishedJob({ jobs, processes, clock }, pipeline3) {
   for (const job of await jobs.list(pipeline3)) {
     const journal = await jobs.journal(pipeline3, job.id);
     if (lastStep(journal, "ended") !== void 0) continue;
     const started = lastStep(journal, "started");
-    const running = started !== void 0 && await processes.startOf(started.process.pid) === started.process.startedAt;
+    const running = started === void 0 ? clock.now() - job.createdAt < startMs : await processes.startOf(started.process.pid) === started.process.startedAt;
     return { job, running };
   }
   return void 0;
@@ -30045,14 +30046,22 @@ async function settleInterrupted(services, pipeline3) {
   if (unfinished === void 0 || unfinished.running) return;
   const { job } = unfinished;
   services.terminal.warn(`${job.kind} ${job.id} of build ${job.build} was interrupted; settling it first`);
-  await services.jobs.start(pipeline3, job);
+  await services.jobs.settle(pipeline3, job.id);
   if (await services.jobs.follow(pipeline3, job.id) === void 0) {
     services.terminal.warn(`${job.kind} ${job.id} could not be settled; the next command tries again`);
   }
 }
 async function startJob(services, pipeline3, kind, build2, detach) {
-  const { jobs, clock, caller, terminal, locks } = services;
-  await locks.pipeline(pipeline3, kind, () => Promise.resolve());
+  const { jobs, terminal, locks } = services;
+  const job = await locks.pipeline(pipeline3, kind, () => createJob(services, pipeline3, kind, build2));
+  await jobs.start(pipeline3, job.id);
+  terminal.step(`Started ${kind} ${job.id}; it goes on if this connection breaks`);
+  if (!detach) return followJob(services, pipeline3, job);
+  terminal.detail(`follow it: dokku flight-launch:logs ${job.id} --follow`);
+  return exitStatus.done;
+}
+async function createJob(services, pipeline3, kind, build2) {
+  const { jobs, clock, caller } = services;
   const unfinished = await unfinishedJob(services, pipeline3);
   if (unfinished !== void 0) {
     throw new UserError(`${unfinished.job.kind} ${unfinished.job.id} has not ended`, {
@@ -30073,11 +30082,8 @@ async function startJob(services, pipeline3, kind, build2, detach) {
     build: build2.name,
     commit: build2.commit
   };
-  await jobs.start(pipeline3, job);
-  terminal.step(`Started ${kind} ${job.id}; it goes on if this connection breaks`);
-  if (!detach) return followJob(services, pipeline3, job);
-  terminal.detail(`follow it: dokku flight-launch:logs ${job.id} --follow`);
-  return exitStatus.done;
+  await jobs.create(pipeline3, job);
+  return job;
 }
 async function followJob({ jobs }, pipeline3, job) {
   const status2 = await jobs.follow(pipeline3, job.id);
@@ -30428,10 +30434,11 @@ function buildTimeWarnings({ pipeline: pipeline3, stagingConfig, productionConfi
     (name) => `${name} differs between ${pipeline3.staging} and ${pipeline3.production}; the build was made with that of the app it was pushed to`
   );
 }
-function howFar(containers, build2) {
-  const switched = containers.filter((container2) => container2.build === build2).length;
-  if (switched === 0) return "none";
-  return switched === containers.length ? "all" : "some";
+function howFar(containers, expected, build2) {
+  const switched = containers.filter((container2) => container2.build === build2).map(({ process: process10 }) => process10);
+  if (switched.length === 0) return "none";
+  const all = switched.length === containers.length && expected.every((process10) => switched.includes(process10));
+  return all ? "all" : "some";
 }
 function rollbackCandidates(builds, live, images) {
   const current = live.state === "build" ? live.build : void 0;
@@ -30820,6 +30827,8 @@ async function findRemovable(services, name) {
     for (const { build: build2 } of await appContainers(services, app)) if (build2 !== void 0) inUse.add(build2);
   }
   for (const note of await store.notes()) inUse.add(note.build);
+  const unfinished = await unfinishedJob(services, name);
+  if (unfinished !== void 0) inUse.add(unfinished.job.build);
   const builds = await store.builds(name);
   const recorded = new Set(builds.map((build2) => build2.name));
   const images = await docker.imagesOf(installRepository(name));
@@ -31781,7 +31790,7 @@ async function prepare(services, pipelineName2, note) {
   const settings = effectiveSettings(pipeline3.settings);
   const source = services.source(note.app, note.commit);
   const configuration = await readConfiguration(source);
-  await checkWorkTree(services, source, configuration, note);
+  await checkServerFolder(services, source, configuration, note);
   const plan = await planClient(services, pipelineName2, note, source, configuration, settings);
   terminal.step(`flight-launch: build ${note.build} of pipeline ${pipelineName2}`);
   const artifact = await locks.artifact(pipelineName2, plan.key, `build ${note.build}`, async () => {
@@ -31835,22 +31844,21 @@ async function readText(source, entry, maxBytes) {
   }
   return (await source.read(entry, maxBytes)).toString("utf8");
 }
-async function checkWorkTree(services, source, { server }, { app, workTree }) {
+async function checkServerFolder({ dokku }, source, { server }, { app }) {
   const folder2 = await source.entry(server.folder);
   if (folder2?.type !== "tree") {
     throw new UserError(`the pushed commit has no server folder ${server.folder}`, {
       remedy: `Name the server's folder in ${configurationFile}: "server": {"folder": "…"}.`
     });
   }
-  if (server.folder === ".") return;
-  const there = new Set(await services.workTree.names(workTree));
-  const files = await source.entries([server.folder]);
-  const names2 = new Set(files.map((entry) => entry.path.slice(server.folder.length + 1).split("/")[0] ?? ""));
-  const [top = ""] = server.folder.split("/");
-  if ([...names2].some((name) => there.has(name)) && (names2.has(top) || !there.has(top))) return;
-  throw new UserError(`Dokku is not building the server folder ${server.folder} of the pushed commit`, {
-    remedy: `Run \`dokku builder:set ${app} build-dir ${server.folder}\` and push again.`
-  });
+  const buildDir = await dokku.buildDir(app);
+  if (normalizePath(buildDir === "" ? "." : buildDir) === server.folder) return;
+  throw new UserError(
+    `Dokku builds ${buildDir === "" ? "the whole repository" : buildDir} of ${app}, not its server folder ${server.folder}`,
+    {
+      remedy: `Run \`dokku builder:set ${app} build-dir${server.folder === "." ? "" : ` ${server.folder}`}\` and push again.`
+    }
+  );
 }
 async function planClient(services, pipeline3, note, source, configuration, settings) {
   const { client } = configuration;
@@ -31991,7 +31999,7 @@ var hooks = {
 
 // src/jobs/put-on-production.ts
 var buildSourceType = "flight-launch";
-async function putOnProduction(services, pipelineName2, job, buildId) {
+async function putOnProduction(services, pipelineName2, job, buildId, settling) {
   const { store, locks, jobs, terminal } = services;
   const journal = await jobs.journal(pipelineName2, job.id);
   const say2 = (entry) => append(services, pipelineName2, job.id, entry);
@@ -32000,12 +32008,12 @@ async function putOnProduction(services, pipelineName2, job, buildId) {
       const { production: app } = await store.pipeline(pipelineName2);
       const record3 = await store.build(pipelineName2, job.build);
       if (record3 === void 0) throw new UserError(`build ${job.build} has no record any more`);
-      const work = { services, pipeline: pipelineName2, app, job, record: record3, buildId, journal };
+      const work = { services, pipeline: pipelineName2, app, job, record: record3, buildId, journal, settling };
       await waitForRelease(services, journal);
       await locks.deploy(app, buildId, () => run(work));
     });
   } catch (error62) {
-    if (!(error62 instanceof UserError) || lastStep(await jobs.journal(pipelineName2, job.id), "noted") !== void 0) {
+    if (settling || !(error62 instanceof UserError) || lastStep(await jobs.journal(pipelineName2, job.id), "noted") !== void 0) {
       throw error62;
     }
     terminal.warn(`flight-launch: ${error62.message}`);
@@ -32014,18 +32022,19 @@ async function putOnProduction(services, pipelineName2, job, buildId) {
   }
 }
 async function run(work) {
-  const { services, journal } = work;
+  const { services, journal, job, settling } = work;
   const noted = lastStep(journal, "noted");
   if (noted !== void 0) return conclude(work, noted.before, noted.dokkuPid);
+  if (settling) {
+    services.terminal.warn(`flight-launch: the ${job.kind} was interrupted before it changed anything`);
+    return say(work, { step: "ended", result: "refused", exit: exits.refused });
+  }
   const before2 = await noteBefore(work);
   await say(work, { step: "noted", before: before2, dokkuPid: process.pid });
-  try {
-    await release(work);
-  } catch (error62) {
-    if (!(error62 instanceof UserError || error62 instanceof ProcessError)) throw error62;
-    services.terminal.warn(`flight-launch: ${error62.message}`);
-  }
-  return conclude(work, before2, process.pid);
+  const failed = await release(work, before2).then(() => void 0, asError);
+  if (failed !== void 0) services.terminal.warn(`flight-launch: ${failed.message}`);
+  await conclude(work, before2, process.pid);
+  if (failed !== void 0 && !(failed instanceof UserError || failed instanceof ProcessError)) throw failed;
 }
 async function waitForRelease({ processes, terminal, sleep: sleep3 }, journal) {
   const started = [lastStep(journal, "releasing"), lastStep(journal, "putting-back")].filter(
@@ -32041,19 +32050,19 @@ async function waitForRelease({ processes, terminal, sleep: sleep3 }, journal) {
 }
 async function noteBefore({ services, app }) {
   const { dokku, docker } = services;
-  const revisionName = await dokku.property("git", app, "rev-env-var") ?? "GIT_REV";
-  const containers = await appContainers(services, app);
+  const revisionName = await dokku.revisionVariable(app);
+  const image2 = await docker.image(appImage(app));
   return {
-    image: (await docker.image(appImage(app)))?.id ?? null,
+    image: image2?.id ?? null,
+    imageBuild: image2?.labels[buildLabel] ?? null,
     revisionName,
     revision: (await dokku.config(app))[revisionName] ?? null,
     detectedBuilder: await dokku.property("builder", app, "detected"),
     detectedPorts: await dokku.property("ports", app, "map-detected"),
-    sourceImage: await dokku.property("git", app, "source-image"),
-    builds: [...new Set(containers.flatMap(({ build: build2 }) => build2 === void 0 ? [] : [build2]))]
+    sourceImage: await dokku.property("git", app, "source-image")
   };
 }
-async function release(work) {
+async function release(work, { revisionName }) {
   const { services, pipeline: pipeline3, app, record: record3 } = work;
   const { dokku, docker, store, terminal } = services;
   const { captured } = record3;
@@ -32064,8 +32073,6 @@ async function release(work) {
     store.serverTreePath(pipeline3, record3.name),
     (tree) => dokku.announceTree(app, tree, record3.commit)
   );
-  const before2 = lastStep(await services.jobs.journal(pipeline3, work.job.id), "noted")?.before;
-  const revisionName = before2?.revisionName ?? "";
   if (revisionName !== "") await dokku.setConfig(app, revisionName, record3.commit);
   await docker.tag(captured.image, appImage(app));
   const ports = captured.builder === "herokuish" ? await dokku.herokuishPorts(app) : captured.ports;
@@ -32074,8 +32081,10 @@ async function release(work) {
   await say(work, { step: "released", status: status2 });
 }
 async function conclude(work, before2, dokkuPid) {
-  const { services, app, job } = work;
-  switch (howFar(await appContainers(services, app), job.build)) {
+  const { services, pipeline: pipeline3, app, job } = work;
+  const released = lastStep(await services.jobs.journal(pipeline3, job.id), "released");
+  const expected = released?.status === 0 ? [] : await services.dokku.processes(app, dokkuPid);
+  switch (howFar(await appContainers(services, app), expected, job.build)) {
     case "all":
       return finish(work);
     case "none":
@@ -32104,12 +32113,14 @@ async function putBack(work, before2, dokkuPid) {
   const { services, app, record: record3 } = work;
   const { docker, dokku, terminal } = services;
   terminal.step(`Putting back what ${app} was`);
+  await stopStrays(work);
   await dokku.removeLeftovers(app, dokkuPid);
   const image2 = await docker.image(appImage(app));
-  const ours = image2?.labels[buildLabel] === record3.name && !before2.builds.includes(record3.name);
-  if (!ours) return;
-  if (before2.image === null) await docker.removeImage(appImage(app));
-  else await docker.tag(before2.image, appImage(app));
+  const build2 = image2?.labels[buildLabel] ?? null;
+  const ours = build2 === record3.name && image2?.id !== before2.image;
+  const untouched = build2 === before2.imageBuild && image2 === void 0 === (before2.image === null);
+  if (!ours && !untouched) return;
+  if (ours) await putBackImage(work, before2);
   if (before2.revisionName !== "" && (await dokku.config(app))[before2.revisionName] === record3.commit) {
     await dokku.setConfig(app, before2.revisionName, before2.revision);
   }
@@ -32117,21 +32128,48 @@ async function putBack(work, before2, dokkuPid) {
   await dokku.setProperty("ports", app, "map-detected", before2.detectedPorts);
   await dokku.setProperty("git", app, "source-image", before2.sourceImage);
 }
+async function stopStrays({ services, app, record: record3 }) {
+  const { docker, dokku } = services;
+  const counted = new Set((await dokku.containers(app)).map(({ id }) => id));
+  const running = await docker.running({
+    "com.dokku.app-name": app,
+    "com.dokku.container-type": "deploy",
+    [buildLabel]: record3.name
+  });
+  for (const id of running) if (!counted.has(id)) await docker.stop(id);
+}
+async function putBackImage({ services, app, record: record3 }, { image: image2 }) {
+  const { docker } = services;
+  if (image2 === null) return docker.untag(appImage(app));
+  const running = (await appContainers(services, app)).filter(({ build: build2 }) => build2 !== record3.name);
+  for (const candidate of [image2, ...running.map((container2) => container2.image)]) {
+    if (await docker.image(candidate) !== void 0) return docker.tag(candidate, appImage(app));
+  }
+  await docker.untag(appImage(app));
+}
 async function switchBack(work, before2, dokkuPid) {
   const { services, app, job } = work;
   const { dokku, terminal } = services;
-  await putBack(work, before2, dokkuPid);
-  if (before2.image !== null) {
+  if (before2.image === null) await dokku.removeLeftovers(app, dokkuPid);
+  else {
+    await putBack(work, before2, dokkuPid);
     terminal.step(`Some processes of ${app} were switched already: starting the former version again`);
     await dokku.redeploy(app, (pid) => announce(work, "putting-back", pid));
     await dokku.removeLeftovers(app, dokkuPid);
-    if (howFar(await appContainers(services, app), job.build) === "none") {
+    if (howFar(await appContainers(services, app), [], job.build) === "none") {
       return end(work, "put-back", `${app} is back on the version that it had.`);
     }
   }
-  const running = (await appContainers(services, app)).map(
-    ({ process: process10, build: build2 }) => `${process10}: ${build2 ?? "a version that was not deployed through flight-launch"}`
+  const containers = await appContainers(services, app);
+  const missing = (await dokku.processes(app, dokkuPid)).filter(
+    (name) => !containers.some(({ process: process10 }) => process10 === name)
   );
+  const running = [
+    ...containers.map(
+      ({ process: process10, build: build2 }) => `${process10}: ${build2 ?? "a version that was not deployed through flight-launch"}`
+    ),
+    ...missing.map((process10) => `${process10}: nothing`)
+  ];
   return end(
     work,
     "mixed",
@@ -32172,6 +32210,9 @@ function append({ jobs, clock }, pipeline3, job, entry) {
 }
 function appImage(app) {
   return `dokku/${app}:latest`;
+}
+function asError(reason) {
+  return reason instanceof Error ? reason : new Error(String(reason));
 }
 
 // src/wiring.ts
@@ -33256,7 +33297,7 @@ async function firstCause(error62, producer) {
     await producer;
     return error62;
   } catch (failure3) {
-    const follows = failure3 instanceof ProcessError && (failure3.failure.exitCode ?? 0) === 0;
+    const follows = failure3 instanceof ProcessError && ((failure3.failure.exitCode ?? 0) === 0 || /write \/dev\/stdout|broken pipe/i.test(failure3.failure.stderr));
     return follows ? error62 : failure3;
   }
 }
@@ -40110,10 +40151,23 @@ async function runOnDescriptor(file2, args, descriptor, env) {
   if (status2 === null) throw new Error(`${file2} was ended by ${String(signal)}`);
   return status2;
 }
+var gate = 'read -r _ && exec "$@" </dev/null';
 async function runInSession(file2, args, { env, cwd }, started) {
-  const child = (0, import_node_child_process6.spawn)(file2, args, { env, cwd, stdio: ["ignore", "inherit", "inherit"], detached: true });
+  const child = (0, import_node_child_process6.spawn)("sh", ["-c", gate, "sh", file2, ...args], {
+    env,
+    cwd,
+    stdio: ["pipe", "inherit", "inherit"],
+    detached: true
+  });
   const ended = (0, import_node_events15.once)(child, "exit");
-  if (child.pid !== void 0) await started(child.pid);
+  child.stdin.on("error", () => void 0);
+  try {
+    if (child.pid !== void 0) await started(child.pid);
+    child.stdin.end("\n");
+  } catch (error62) {
+    child.stdin.destroy();
+    throw error62;
+  }
   const [status2] = await ended;
   return status2 ?? 128;
 }
@@ -40228,6 +40282,18 @@ var DockerEngine = class {
   async removeImage(reference) {
     await unlessAbsent(this.run(["image", "rm", reference]));
   }
+  async untag(reference) {
+    await unlessAbsent(this.run(["image", "rm", "--force", "--no-prune", reference]));
+  }
+  async running(labels2) {
+    const filters = Object.entries(labels2).flatMap(([name, value]) => ["--filter", `label=${name}=${value}`]);
+    const output2 = await this.run(["container", "ls", "--quiet", "--no-trunc", ...filters]);
+    return output2.split("\n").filter((id) => id !== "");
+  }
+  async stop(id) {
+    await unlessAbsent(this.run(["container", "update", "--restart=no", id]));
+    await unlessAbsent(this.run(["container", "stop", id]));
+  }
   async removeVolume(name) {
     await unlessAbsent(this.run(["volume", "rm", name]));
   }
@@ -40321,10 +40387,9 @@ var DokkuHost = class {
     await this.dokku("builder:set", app, "build-dir", ...folder2 === "." ? [] : [folder2]);
   }
   async buildDir(app) {
-    return (await this.dokkuPrints("builder:report", app, "--builder-computed-build-dir")).replace(
-      /^\/|\/$/g,
-      ""
-    );
+    const ofApp = await this.property("builder", app, "build-dir");
+    const folder2 = ofApp ?? await this.property("builder", "--global", "build-dir") ?? "";
+    return folder2.replace(/^\/+|\/+$/g, "");
   }
   async scheduler(app) {
     return (await this.trigger("scheduler-detect", app)).trim() || "docker-local";
@@ -40340,6 +40405,29 @@ var DokkuHost = class {
   async setConfig(app, name, value) {
     if (value === null) await this.dokku("config:unset", "--no-restart", app, name);
     else await this.dokku("config:set", "--no-restart", app, `${name}=${value}`);
+  }
+  async revisionVariable(app) {
+    const script = 'fn-plugin-property-get-default git "$1" rev-env-var GIT_REV';
+    return (await this.withProperties(script, app)).replace(/\n$/, "");
+  }
+  async processes(app, dokkuPid) {
+    const ofDeploy = { ...this.has.env, DOKKU_PID: String(dokkuPid) };
+    const ask = async (name, ...args) => (await run2("plugn", ["trigger", name, ...args], { env: ofDeploy, cwd: this.has.dokkuRoot })).stdout;
+    const hasProcfile = await ask("procfile-exists", app).then(
+      () => true,
+      (error62) => {
+        if (isRefusal(error62)) return false;
+        throw error62;
+      }
+    );
+    const names2 = [];
+    for (const line of (await ask("ps-current-scale", app)).split("\n")) {
+      const [type = "", count2 = "0"] = line.trim().split("=");
+      if (type === "" || hasProcfile && (await ask("procfile-get-command", app, type, "5000")).trim() === "")
+        continue;
+      for (let index = 1; index <= Number(count2); index++) names2.push(`${type}.${index}`);
+    }
+    return names2;
   }
   async newBuildId() {
     return (await this.trigger("builds-generate-id")).trim();
@@ -40699,7 +40787,7 @@ var FileLocks = class {
 `);
       return await work();
     } finally {
-      await (0, import_promises19.rm)(path6, { force: true });
+      if (await isThere(path6, file2)) await (0, import_promises19.rm)(path6, { force: true });
       await file2.close();
     }
   }
@@ -40715,11 +40803,7 @@ var FileLocks = class {
             exit: exitStatus.locked
           });
         }
-        const there = await (0, import_promises19.stat)(path6).catch((error62) => {
-          if (isMissing(error62)) return void 0;
-          throw error62;
-        });
-        if (there?.ino === (await file2.stat()).ino) return file2;
+        if (await isThere(path6, file2)) return file2;
         await file2.close();
       } catch (error62) {
         await file2.close();
@@ -40786,6 +40870,13 @@ var FileLocks = class {
     });
   }
 };
+async function isThere(path6, file2) {
+  const there = await (0, import_promises19.stat)(path6).catch((error62) => {
+    if (isMissing(error62)) return void 0;
+    throw error62;
+  });
+  return there?.ino === (await file2.stat()).ino;
+}
 function artifactLock(key) {
   return `artifact-${key.slice(0, 2)}`;
 }
@@ -40805,7 +40896,6 @@ var import_promises20 = require("node:fs/promises");
 var import_node_path14 = require("node:path");
 var import_promises21 = require("node:timers/promises");
 var pollMs = 200;
-var startMs = 15e3;
 var DetachedJobs = class {
   constructor(has) {
     this.has = has;
@@ -40835,16 +40925,25 @@ var DetachedJobs = class {
 `);
     await syncFolder(this.path(pipeline3, job));
   }
-  async start(pipeline3, record3) {
+  async create(pipeline3, record3) {
     const folder2 = this.path(pipeline3, record3.id);
     await (0, import_promises20.mkdir)(folder2, { recursive: true, mode: 448 });
-    this.started.set(record3.id, (await this.journal(pipeline3, record3.id)).length);
+    await (await (0, import_promises20.open)((0, import_node_path14.join)(folder2, "log"), "a", 384)).close();
     await writeDurably((0, import_node_path14.join)(folder2, "job.json"), `${JSON.stringify(record3, void 0, 2)}
 `);
-    const log = await (0, import_promises20.open)((0, import_node_path14.join)(folder2, "log"), "a", 384);
+  }
+  start(pipeline3, job) {
+    return this.launch("job", pipeline3, job);
+  }
+  settle(pipeline3, job) {
+    return this.launch("settle", pipeline3, job);
+  }
+  async launch(entry, pipeline3, job) {
+    this.started.set(job, (await this.journal(pipeline3, job)).length);
+    const log = await (0, import_promises20.open)(this.path(pipeline3, job, "log"), "a", 384);
     try {
       const [node2, bundle] = this.has.program;
-      startDetached(node2, [bundle, "job", pipeline3, record3.id], this.has.env, log.fd);
+      startDetached(node2, [bundle, entry, pipeline3, job], this.has.env, log.fd);
     } finally {
       await log.close();
     }
@@ -41200,7 +41299,6 @@ async function freeDisk(root) {
 }
 function openWorkTree(root, env) {
   return {
-    names: (folder2) => (0, import_promises25.readdir)(folder2),
     read: (folder2, name) => readIfThere((0, import_node_path16.join)(folder2, name)),
     place: placeArtifact,
     keep,
@@ -41288,7 +41386,7 @@ async function main(argv) {
   const terminal = new DokkuTerminal(systemClock, quiet);
   if (kind === "hook") return runHook(terminal, name, args);
   if (kind === "command") return runCommand(terminal, name, args);
-  if (kind === "job") return runJob(terminal, name, args[0] ?? "");
+  if (kind === "job" || kind === "settle") return runJob(terminal, name, args[0] ?? "", kind === "settle");
   if (kind !== "help-lines") throw new Error(`unknown entry ${JSON.stringify(argv)}`);
   for (const line of helpLines(commands)) terminal.print(line);
   return exitStatus.done;
@@ -41321,7 +41419,7 @@ async function runCommand(terminal, name, args) {
     return command2.run(openServices(data, terminal, process.env, ending.signal), args);
   });
 }
-async function runJob(terminal, pipeline3, id) {
+async function runJob(terminal, pipeline3, id, settling) {
   const env = { ...process.env, DOKKU_PID: String(process.pid) };
   const data = openDataFolder(env, { pipeline: pipeline3, job: id });
   return guarded(terminal, data.log, `job ${id}`, false, async () => {
@@ -41335,7 +41433,7 @@ async function runJob(terminal, pipeline3, id) {
       DOKKU_BUILD_ID: buildId,
       FLIGHT_LAUNCH_JOB: id
     });
-    await putOnProduction(services, pipeline3, record3, buildId);
+    await putOnProduction(services, pipeline3, record3, buildId, settling);
     return void 0;
   });
 }

@@ -22,7 +22,7 @@ for (const signal of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
 
 /**
  * `flight-launch.cjs hook TRIGGER ARG…`, `command flight-launch:VERB ARG…` or `help-lines`, as the shell shims call it;
- * `job PIPELINE JOB`, as it starts itself.
+ * `job PIPELINE JOB` or `settle PIPELINE JOB`, as it starts itself.
  */
 async function main(argv: readonly string[]): Promise<ExitStatus> {
   closeDeployLock();
@@ -31,7 +31,7 @@ async function main(argv: readonly string[]): Promise<ExitStatus> {
   const terminal = new DokkuTerminal(systemClock, quiet);
   if (kind === 'hook') return runHook(terminal, name, args);
   if (kind === 'command') return runCommand(terminal, name, args);
-  if (kind === 'job') return runJob(terminal, name, args[0] ?? '');
+  if (kind === 'job' || kind === 'settle') return runJob(terminal, name, args[0] ?? '', kind === 'settle');
   if (kind !== 'help-lines') throw new Error(`unknown entry ${JSON.stringify(argv)}`);
   for (const line of helpLines(commands)) terminal.print(line);
   return exitStatus.done;
@@ -69,7 +69,12 @@ async function runCommand(terminal: Terminal, name: string, args: readonly strin
 }
 
 /** A job is a Dokku command of its own: its children get its process id, and a build id that is new. */
-async function runJob(terminal: Terminal, pipeline: string, id: string): Promise<ExitStatus> {
+async function runJob(
+  terminal: Terminal,
+  pipeline: string,
+  id: string,
+  settling: boolean,
+): Promise<ExitStatus> {
   const env = { ...process.env, DOKKU_PID: String(process.pid) };
   const data = openDataFolder(env, { pipeline, job: id });
   return guarded(terminal, data.log, `job ${id}`, false, async () => {
@@ -83,7 +88,7 @@ async function runJob(terminal: Terminal, pipeline: string, id: string): Promise
       DOKKU_BUILD_ID: buildId,
       FLIGHT_LAUNCH_JOB: id,
     });
-    await putOnProduction(services, pipeline, record, buildId);
+    await putOnProduction(services, pipeline, record, buildId, settling);
     return undefined;
   });
 }

@@ -351,7 +351,10 @@ async function firstCause(error: unknown, producer: Promise<void>): Promise<unkn
     await producer;
     return error;
   } catch (failure) {
-    const follows = failure instanceof ProcessError && (failure.failure.exitCode ?? 0) === 0;
+    const follows =
+      failure instanceof ProcessError &&
+      ((failure.failure.exitCode ?? 0) === 0 ||
+        /write \/dev\/stdout|broken pipe/i.test(failure.failure.stderr));
     return follows ? error : failure;
   }
 }

@@ -98,6 +98,21 @@ export class DockerEngine implements Docker {
     await unlessAbsent(this.run(['image', 'rm', reference]));
   }
 
+  async untag(reference: string): Promise<void> {
+    await unlessAbsent(this.run(['image', 'rm', '--force', '--no-prune', reference]));
+  }
+
+  async running(labels: Readonly<Record<string, string>>): Promise<string[]> {
+    const filters = Object.entries(labels).flatMap(([name, value]) => ['--filter', `label=${name}=${value}`]);
+    const output = await this.run(['container', 'ls', '--quiet', '--no-trunc', ...filters]);
+    return output.split('\n').filter((id) => id !== '');
+  }
+
+  async stop(id: string): Promise<void> {
+    await unlessAbsent(this.run(['container', 'update', '--restart=no', id]));
+    await unlessAbsent(this.run(['container', 'stop', id]));
+  }
+
   async removeVolume(name: string): Promise<void> {
     await unlessAbsent(this.run(['volume', 'rm', name]));
   }

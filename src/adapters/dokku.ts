@@ -53,10 +53,9 @@ export class DokkuHost implements Dokku {
   }
 
   async buildDir(app: string): Promise<string> {
-    return (await this.dokkuPrints('builder:report', app, '--builder-computed-build-dir')).replace(
-      /^\/|\/$/g,
-      '',
-    );
+    const ofApp = await this.property('builder', app, 'build-dir');
+    const folder = ofApp ?? (await this.property('builder', '--global', 'build-dir')) ?? '';
+    return folder.replace(/^\/+|\/+$/g, '');
   }
 
   async scheduler(app: string): Promise<string> {
@@ -76,6 +75,36 @@ export class DokkuHost implements Dokku {
   async setConfig(app: string, name: string, value: string | null): Promise<void> {
     if (value === null) await this.dokku('config:unset', '--no-restart', app, name);
     else await this.dokku('config:set', '--no-restart', app, `${name}=${value}`);
+  }
+
+  async revisionVariable(app: string): Promise<string> {
+    // Set to nothing means that the app has none (docs/deployment/methods/git.md of Dokku).
+    const script = 'fn-plugin-property-get-default git "$1" rev-env-var GIT_REV';
+    return (await this.withProperties(script, app)).replace(/\n$/, '');
+  }
+
+  async processes(app: string, dokkuPid: number): Promise<string[]> {
+    const ofDeploy = { ...this.has.env, DOKKU_PID: String(dokkuPid) };
+    const ask = async (name: string, ...args: string[]) =>
+      (await run('plugn', ['trigger', name, ...args], { env: ofDeploy, cwd: this.has.dokkuRoot })).stdout;
+    const hasProcfile = await ask('procfile-exists', app).then(
+      () => true,
+      (error: unknown) => {
+        if (isRefusal(error)) return false;
+        throw error;
+      },
+    );
+    const names: string[] = [];
+    for (const line of (await ask('ps-current-scale', app)).split('\n')) {
+      const [type = '', count = '0'] = line.trim().split('=');
+      if (
+        type === '' ||
+        (hasProcfile && (await ask('procfile-get-command', app, type, '5000')).trim() === '')
+      )
+        continue;
+      for (let index = 1; index <= Number(count); index++) names.push(`${type}.${index}`);
+    }
+    return names;
   }
 
   async newBuildId(): Promise<string> {

@@ -2,7 +2,7 @@ import { appendFile, mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExitStatus } from '../domain/errors';
-import { jobRecord, lastStep, parseJournal, type JobRecord, type JournalEntry } from '../domain/job';
+import { jobRecord, lastStep, parseJournal, startMs, type JobRecord, type JournalEntry } from '../domain/job';
 import type { Jobs, Processes } from '../domain/ports';
 import { isMissing, readIfThere, syncFolder, writeDurably } from './files';
 import { startDetached, type Environment } from './process';
@@ -17,8 +17,6 @@ interface Dependencies {
 }
 
 const pollMs = 200;
-/** A job that has not written its first entry after this long did not start. */
-const startMs = 15_000;
 
 /** `pipelines/<name>/jobs/<job>/` with `job.json`, `journal.ndjson` and `log`. */
 export class DetachedJobs implements Jobs {
@@ -51,15 +49,27 @@ export class DetachedJobs implements Jobs {
     await syncFolder(this.path(pipeline, job));
   }
 
-  async start(pipeline: string, record: JobRecord): Promise<void> {
+  async create(pipeline: string, record: JobRecord): Promise<void> {
     const folder = this.path(pipeline, record.id);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    this.started.set(record.id, (await this.journal(pipeline, record.id)).length);
+    await (await open(join(folder, 'log'), 'a', 0o600)).close();
     await writeDurably(join(folder, 'job.json'), `${JSON.stringify(record, undefined, 2)}\n`);
-    const log = await open(join(folder, 'log'), 'a', 0o600);
+  }
+
+  start(pipeline: string, job: string): Promise<void> {
+    return this.launch('job', pipeline, job);
+  }
+
+  settle(pipeline: string, job: string): Promise<void> {
+    return this.launch('settle', pipeline, job);
+  }
+
+  private async launch(entry: 'job' | 'settle', pipeline: string, job: string): Promise<void> {
+    this.started.set(job, (await this.journal(pipeline, job)).length);
+    const log = await open(this.path(pipeline, job, 'log'), 'a', 0o600);
     try {
       const [node, bundle] = this.has.program;
-      startDetached(node, [bundle, 'job', pipeline, record.id], this.has.env, log.fd);
+      startDetached(node, [bundle, entry, pipeline, job], this.has.env, log.fd);
     } finally {
       await log.close();
     }

@@ -47,8 +47,9 @@ export class FileLocks implements Locks {
       await file.appendFile(`${buildId}\n`);
       return await work();
     } finally {
-      // As Dokku does: the file's existence is what `apps:locked` tells.
-      await rm(path, { force: true });
+      // As Dokku does: the file's existence is what `apps:locked` tells. After `builds:cancel` or `apps:unlock` it may be
+      // that of another deploy.
+      if (await isThere(path, file)) await rm(path, { force: true });
       await file.close();
     }
   }
@@ -65,11 +66,7 @@ export class FileLocks implements Locks {
             exit: exitStatus.locked,
           });
         }
-        const there = await stat(path).catch((error: unknown) => {
-          if (isMissing(error)) return undefined;
-          throw error;
-        });
-        if (there?.ino === (await file.stat()).ino) return file;
+        if (await isThere(path, file)) return file;
         await file.close();
       } catch (error) {
         await file.close();
@@ -148,6 +145,15 @@ export class FileLocks implements Locks {
       exit: exitStatus.locked,
     });
   }
+}
+
+/** Whether the path still names the open file. */
+async function isThere(path: string, file: FileHandle): Promise<boolean> {
+  const there = await stat(path).catch((error: unknown) => {
+    if (isMissing(error)) return undefined;
+    throw error;
+  });
+  return there?.ino === (await file.stat()).ino;
 }
 
 /** Files of a fixed number, since a lock's file is never removed; two keys that share one only wait for each other. */

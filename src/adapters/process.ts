@@ -77,9 +77,12 @@ export async function runOnDescriptor(
   return status;
 }
 
+/** Becomes the program once a line arrives; where the other end of the pipe goes without one, it never does. */
+const gate = 'read -r _ && exec "$@" </dev/null';
+
 /**
  * Runs a program whose output goes where ours goes, in a session of its own: who kills its process group does not hit
- * us.
+ * us. It does nothing before `started` is through, so that it never runs where we were killed before noting it.
  * @returns the exit status, 128 where it was killed
  */
 export async function runInSession(
@@ -88,9 +91,22 @@ export async function runInSession(
   { env, cwd }: { env: Environment; cwd: string },
   started: (pid: number) => Promise<void>,
 ): Promise<number> {
-  const child = spawn(file, args, { env, cwd, stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+  const child = spawn('sh', ['-c', gate, 'sh', file, ...args], {
+    env,
+    cwd,
+    stdio: ['pipe', 'inherit', 'inherit'],
+    detached: true,
+  });
   const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
-  if (child.pid !== undefined) await started(child.pid);
+  // A child that is gone already takes no line; its exit tells all there is to tell.
+  child.stdin.on('error', () => undefined);
+  try {
+    if (child.pid !== undefined) await started(child.pid);
+    child.stdin.end('\n');
+  } catch (error) {
+    child.stdin.destroy();
+    throw error;
+  }
   const [status] = await ended;
   return status ?? 128;
 }

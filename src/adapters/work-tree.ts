@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { chmod, mkdtemp, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { chmod, mkdtemp, rename, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pipeline as pipe } from 'node:stream/promises';
@@ -44,7 +44,6 @@ async function freeDisk(root: string): Promise<number> {
  */
 export function openWorkTree(root: string, env: Environment): WorkTree {
   return {
-    names: (folder) => readdir(folder),
     read: (folder, name) => readIfThere(join(folder, name)),
     place: placeArtifact,
     keep,

@@ -14,10 +14,15 @@ export const jobRecord = z.object({
 
 export type JobRecord = z.output<typeof jobRecord>;
 
+/** A job that has not written its first entry after this long did not start. */
+export const startMs = 15_000;
+
 /** What production was before a job touched it; all that is needed to put it back. */
 export const before = z.object({
   /** Id of `dokku/<app>:latest`, null where the app was never built. */
   image: z.string().nullable(),
+  /** Build that it carries, null where it came some other way. */
+  imageBuild: z.string().nullable(),
   /** Name of the variable that holds the revision; empty where the app has none. */
   revisionName: z.string(),
   /** Its value, null where it was not set. */
@@ -26,8 +31,6 @@ export const before = z.object({
   detectedBuilder: z.string().nullable(),
   detectedPorts: z.string().nullable(),
   sourceImage: z.string().nullable(),
-  /** Builds that the containers carried, without those of unknown origin. */
-  builds: z.array(z.string()),
 });
 
 export type Before = z.output<typeof before>;

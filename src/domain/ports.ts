@@ -95,6 +95,12 @@ export interface Docker {
   tag(image: string, reference: string): Promise<void>;
   /** Removes an image's reference; absent is fine. */
   removeImage(reference: string): Promise<void>;
+  /** Takes a name off an image, whatever containers were made of it; absent is fine. */
+  untag(reference: string): Promise<void>;
+  /** Ids of the running containers that carry all the labels. */
+  running(labels: Readonly<Record<string, string>>): Promise<string[]>;
+  /** Stops a container for good; absent is fine. */
+  stop(id: string): Promise<void>;
   /** Removes a volume; absent is fine. */
   removeVolume(name: string): Promise<void>;
 }
@@ -120,6 +126,13 @@ export interface Dokku {
   setProperty(plugin: string, app: string, key: string, value: string | null): Promise<void>;
   /** Sets or, with null, unsets a variable without a restart. */
   setConfig(app: string, name: string, value: string | null): Promise<void>;
+  /** Name of the variable that holds the revision; empty where the app has none. */
+  revisionVariable(app: string): Promise<string>;
+  /**
+   * The processes (`web.1`) that a deploy starts: as scaled, less those that its Procfile does not have.
+   * @param dokkuPid `DOKKU_PID` of that deploy, under which Dokku keeps its Procfile until it went live
+   */
+  processes(app: string, dokkuPid: number): Promise<string[]>;
   newBuildId(): Promise<string>;
   /** Dokku's mapping for a herokuish app: its proxy port to port 5000. */
   herokuishPorts(app: string): Promise<string>;
@@ -222,8 +235,6 @@ export interface Locks {
 
 /** The work tree that Dokku is about to build. */
 export interface WorkTree {
-  /** Names at the root. */
-  names(folder: string): Promise<string[]>;
   /** Content of a file at the root, undefined where there is none. */
   read(folder: string, name: string): Promise<Buffer | undefined>;
   /**
@@ -262,8 +273,12 @@ export interface Jobs {
   list(pipeline: string): Promise<JobRecord[]>;
   journal(pipeline: string, job: string): Promise<JournalEntry[]>;
   append(pipeline: string, job: string, entry: JournalEntry): Promise<void>;
-  /** Writes the job's record and starts it detached: own session, no descriptors of ours but its log. */
-  start(pipeline: string, record: JobRecord): Promise<void>;
+  /** Writes the record of a new job. */
+  create(pipeline: string, record: JobRecord): Promise<void>;
+  /** Starts a job detached: own session, no descriptors of ours but its log. */
+  start(pipeline: string, job: string): Promise<void>;
+  /** Starts a process that settles a job that was killed; it ends or puts back, and begins nothing. */
+  settle(pipeline: string, job: string): Promise<void>;
   remove(pipeline: string, job: string): Promise<void>;
   /**
    * Prints a job's log as it grows, until the job has ended or its process is gone.

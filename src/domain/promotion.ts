@@ -134,11 +134,21 @@ function buildTimeWarnings({ pipeline, stagingConfig, productionConfig }: Promot
 /** How far a release got. */
 export type Switched = 'all' | 'none' | 'some';
 
-/** Looks at every container (H24): a deploy that failed may have switched some processes. */
-export function howFar(containers: readonly AppContainer[], build: string): Switched {
-  const switched = containers.filter((container) => container.build === build).length;
-  if (switched === 0) return 'none';
-  return switched === containers.length ? 'all' : 'some';
+/**
+ * Looks at every container (H24): a deploy that failed may have switched some processes, or not have started one that
+ * was not there before.
+ * @param expected processes (`web.1`) that the release has to leave
+ */
+export function howFar(
+  containers: readonly AppContainer[],
+  expected: readonly string[],
+  build: string,
+): Switched {
+  const switched = containers.filter((container) => container.build === build).map(({ process }) => process);
+  if (switched.length === 0) return 'none';
+  const all =
+    switched.length === containers.length && expected.every((process) => switched.includes(process));
+  return all ? 'all' : 'some';
 }
 
 /**

@@ -73,7 +73,7 @@ async function prepare(services: Services, pipelineName: string, note: DeployNot
   const settings = effectiveSettings(pipeline.settings);
   const source = services.source(note.app, note.commit);
   const configuration = await readConfiguration(source);
-  await checkWorkTree(services, source, configuration, note);
+  await checkServerFolder(services, source, configuration, note);
   const plan = await planClient(services, pipelineName, note, source, configuration, settings);
 
   terminal.step(`flight-launch: build ${note.build} of pipeline ${pipelineName}`);
@@ -138,15 +138,12 @@ async function readText(
   return (await source.read(entry, maxBytes)).toString('utf8');
 }
 
-/**
- * Looks whether the work tree is the server's folder: Dokku has applied build-dir by now. Compared by what is there, so
- * that it does not matter where Dokku's setting comes from.
- */
-async function checkWorkTree(
-  services: Services,
+/** Dokku has put build-dir in place of the repository by now, so it has to be what the repository calls its server. */
+async function checkServerFolder(
+  { dokku }: Services,
   source: Source,
   { server }: Configuration,
-  { app, workTree }: DeployNote,
+  { app }: DeployNote,
 ): Promise<void> {
   const folder = await source.entry(server.folder);
   if (folder?.type !== 'tree') {
@@ -154,15 +151,14 @@ async function checkWorkTree(
       remedy: `Name the server's folder in ${configurationFile}: "server": {"folder": "…"}.`,
     });
   }
-  if (server.folder === '.') return;
-  const there = new Set(await services.workTree.names(workTree));
-  const files = await source.entries([server.folder]);
-  const names = new Set(files.map((entry) => entry.path.slice(server.folder.length + 1).split('/')[0] ?? ''));
-  const [top = ''] = server.folder.split('/');
-  if ([...names].some((name) => there.has(name)) && (names.has(top) || !there.has(top))) return;
-  throw new UserError(`Dokku is not building the server folder ${server.folder} of the pushed commit`, {
-    remedy: `Run \`dokku builder:set ${app} build-dir ${server.folder}\` and push again.`,
-  });
+  const buildDir = await dokku.buildDir(app);
+  if (normalizePath(buildDir === '' ? '.' : buildDir) === server.folder) return;
+  throw new UserError(
+    `Dokku builds ${buildDir === '' ? 'the whole repository' : buildDir} of ${app}, not its server folder ${server.folder}`,
+    {
+      remedy: `Run \`dokku builder:set ${app} build-dir${server.folder === '.' ? '' : ` ${server.folder}`}\` and push again.`,
+    },
+  );
 }
 
 async function planClient(

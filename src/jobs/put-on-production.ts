@@ -23,19 +23,23 @@ interface Work {
   record: BuildRecord;
   buildId: string;
   journal: readonly JournalEntry[];
+  /** Whether the job was killed before: then it is ended or put back, and nothing is begun. */
+  settling: boolean;
 }
 
 const buildSourceType = 'flight-launch';
 
 /**
- * Puts a build on production and says how it ended; the body of a promote and of a rollback. Started again for a job
- * that was killed, it settles that one: whatever was switched by then decides whether it is ended or put back.
+ * Puts a build on production and says how it ended; the body of a promote and of a rollback.
+ * @param settling for a job that was killed: whatever was switched by then decides whether it is ended or put back, and
+ * what was not begun is not begun any more, since whoever asked for it may have thought better of it
  */
 export async function putOnProduction(
   services: Services,
   pipelineName: string,
   job: JobRecord,
   buildId: string,
+  settling: boolean,
 ): Promise<void> {
   const { store, locks, jobs, terminal } = services;
   const journal = await jobs.journal(pipelineName, job.id);
@@ -45,12 +49,13 @@ export async function putOnProduction(
       const { production: app } = await store.pipeline(pipelineName);
       const record = await store.build(pipelineName, job.build);
       if (record === undefined) throw new UserError(`build ${job.build} has no record any more`);
-      const work: Work = { services, pipeline: pipelineName, app, job, record, buildId, journal };
+      const work: Work = { services, pipeline: pipelineName, app, job, record, buildId, journal, settling };
       await waitForRelease(services, journal);
       await locks.deploy(app, buildId, () => run(work));
     });
   } catch (error) {
     if (
+      settling ||
       !(error instanceof UserError) ||
       lastStep(await jobs.journal(pipelineName, job.id), 'noted') !== undefined
     ) {
@@ -64,18 +69,20 @@ export async function putOnProduction(
 }
 
 async function run(work: Work): Promise<void> {
-  const { services, journal } = work;
+  const { services, journal, job, settling } = work;
   const noted = lastStep(journal, 'noted');
   if (noted !== undefined) return conclude(work, noted.before, noted.dokkuPid);
+  if (settling) {
+    services.terminal.warn(`flight-launch: the ${job.kind} was interrupted before it changed anything`);
+    return say(work, { step: 'ended', result: 'refused', exit: exits.refused });
+  }
   const before = await noteBefore(work);
   await say(work, { step: 'noted', before, dokkuPid: process.pid });
-  try {
-    await release(work);
-  } catch (error) {
-    if (!(error instanceof UserError || error instanceof ProcessError)) throw error;
-    services.terminal.warn(`flight-launch: ${error.message}`);
-  }
-  return conclude(work, before, process.pid);
+  const failed = await release(work, before).then(() => undefined, asError);
+  if (failed !== undefined) services.terminal.warn(`flight-launch: ${failed.message}`);
+  await conclude(work, before, process.pid);
+  // A bug of ours is told as such, but not before production is in order.
+  if (failed !== undefined && !(failed instanceof UserError || failed instanceof ProcessError)) throw failed;
 }
 
 /** A killed job leaves Dokku's release running in its own session; what it does has to be over before anyone looks. */
@@ -98,20 +105,20 @@ async function waitForRelease(
 /** All that a failure has to put back (H20). */
 async function noteBefore({ services, app }: Work): Promise<Before> {
   const { dokku, docker } = services;
-  const revisionName = (await dokku.property('git', app, 'rev-env-var')) ?? 'GIT_REV';
-  const containers = await appContainers(services, app);
+  const revisionName = await dokku.revisionVariable(app);
+  const image = await docker.image(appImage(app));
   return {
-    image: (await docker.image(appImage(app)))?.id ?? null,
+    image: image?.id ?? null,
+    imageBuild: image?.labels[buildLabel] ?? null,
     revisionName,
     revision: (await dokku.config(app))[revisionName] ?? null,
     detectedBuilder: await dokku.property('builder', app, 'detected'),
     detectedPorts: await dokku.property('ports', app, 'map-detected'),
     sourceImage: await dokku.property('git', app, 'source-image'),
-    builds: [...new Set(containers.flatMap(({ build }) => (build === undefined ? [] : [build])))],
   };
 }
 
-async function release(work: Work): Promise<void> {
+async function release(work: Work, { revisionName }: Before): Promise<void> {
   const { services, pipeline, app, record } = work;
   const { dokku, docker, store, terminal } = services;
   const { captured } = record;
@@ -122,8 +129,6 @@ async function release(work: Work): Promise<void> {
   await services.workTree.unpacked(store.serverTreePath(pipeline, record.name), (tree) =>
     dokku.announceTree(app, tree, record.commit),
   );
-  const before = lastStep(await services.jobs.journal(pipeline, work.job.id), 'noted')?.before;
-  const revisionName = before?.revisionName ?? '';
   if (revisionName !== '') await dokku.setConfig(app, revisionName, record.commit);
   await docker.tag(captured.image, appImage(app));
   const ports = captured.builder === 'herokuish' ? await dokku.herokuishPorts(app) : captured.ports;
@@ -134,8 +139,11 @@ async function release(work: Work): Promise<void> {
 
 /** Ends the job by what the containers run: nothing else tells how far a release got (H20, H24). */
 async function conclude(work: Work, before: Before, dokkuPid: number): Promise<void> {
-  const { services, app, job } = work;
-  switch (howFar(await appContainers(services, app), job.build)) {
+  const { services, pipeline, app, job } = work;
+  const released = lastStep(await services.jobs.journal(pipeline, job.id), 'released');
+  // A release that succeeded started all that it had to.
+  const expected = released?.status === 0 ? [] : await services.dokku.processes(app, dokkuPid);
+  switch (howFar(await appContainers(services, app), expected, job.build)) {
     case 'all':
       return finish(work);
     case 'none':
@@ -164,19 +172,21 @@ async function finish(work: Work): Promise<void> {
 }
 
 /**
- * Puts back what the job changed, and only that: where something else has deployed the app meanwhile, the tag and the
- * revision are not ours any more.
+ * Puts back what the job changed, and only that, however far it got: where something else has deployed the app
+ * meanwhile, nothing of this is ours any more.
  */
 async function putBack(work: Work, before: Before, dokkuPid: number): Promise<void> {
   const { services, app, record } = work;
   const { docker, dokku, terminal } = services;
   terminal.step(`Putting back what ${app} was`);
+  await stopStrays(work);
   await dokku.removeLeftovers(app, dokkuPid);
   const image = await docker.image(appImage(app));
-  const ours = image?.labels[buildLabel] === record.name && !before.builds.includes(record.name);
-  if (!ours) return;
-  if (before.image === null) await docker.removeImage(appImage(app));
-  else await docker.tag(before.image, appImage(app));
+  const build = image?.labels[buildLabel] ?? null;
+  const ours = build === record.name && image?.id !== before.image;
+  const untouched = build === before.imageBuild && (image === undefined) === (before.image === null);
+  if (!ours && !untouched) return;
+  if (ours) await putBackImage(work, before);
   if (before.revisionName !== '' && (await dokku.config(app))[before.revisionName] === record.commit) {
     await dokku.setConfig(app, before.revisionName, before.revision);
   }
@@ -185,22 +195,55 @@ async function putBack(work: Work, before: Before, dokkuPid: number): Promise<vo
   await dokku.setProperty('git', app, 'source-image', before.sourceImage);
 }
 
+/** Containers that a release was starting when it was cancelled: Dokku does not count them, and they would run on. */
+async function stopStrays({ services, app, record }: Work): Promise<void> {
+  const { docker, dokku } = services;
+  const counted = new Set((await dokku.containers(app)).map(({ id }) => id));
+  const running = await docker.running({
+    'com.dokku.app-name': app,
+    'com.dokku.container-type': 'deploy',
+    [buildLabel]: record.name,
+  });
+  for (const id of running) if (!counted.has(id)) await docker.stop(id);
+}
+
+async function putBackImage({ services, app, record }: Work, { image }: Before): Promise<void> {
+  const { docker } = services;
+  if (image === null) return docker.untag(appImage(app));
+  // An image that nothing runs may have been cleaned up since; what runs is as good.
+  const running = (await appContainers(services, app)).filter(({ build }) => build !== record.name);
+  for (const candidate of [image, ...running.map((container) => container.image)]) {
+    if ((await docker.image(candidate)) !== undefined) return docker.tag(candidate, appImage(app));
+  }
+  await docker.untag(appImage(app));
+}
+
 /** Some processes were switched: the former version is started for all of them again. */
 async function switchBack(work: Work, before: Before, dokkuPid: number): Promise<void> {
   const { services, app, job } = work;
   const { dokku, terminal } = services;
-  await putBack(work, before, dokkuPid);
-  if (before.image !== null) {
+  // Without a former version the tag stays with what runs.
+  if (before.image === null) await dokku.removeLeftovers(app, dokkuPid);
+  else {
+    await putBack(work, before, dokkuPid);
     terminal.step(`Some processes of ${app} were switched already: starting the former version again`);
     await dokku.redeploy(app, (pid) => announce(work, 'putting-back', pid));
     await dokku.removeLeftovers(app, dokkuPid);
-    if (howFar(await appContainers(services, app), job.build) === 'none') {
+    if (howFar(await appContainers(services, app), [], job.build) === 'none') {
       return end(work, 'put-back', `${app} is back on the version that it had.`);
     }
   }
-  const running = (await appContainers(services, app)).map(
-    ({ process, build }) => `${process}: ${build ?? 'a version that was not deployed through flight-launch'}`,
+  const containers = await appContainers(services, app);
+  const missing = (await dokku.processes(app, dokkuPid)).filter(
+    (name) => !containers.some(({ process }) => process === name),
   );
+  const running = [
+    ...containers.map(
+      ({ process, build }) =>
+        `${process}: ${build ?? 'a version that was not deployed through flight-launch'}`,
+    ),
+    ...missing.map((process) => `${process}: nothing`),
+  ];
   return end(
     work,
     'mixed',
@@ -251,4 +294,8 @@ function append({ jobs, clock }: Services, pipeline: string, job: string, entry:
 
 function appImage(app: string): string {
   return `dokku/${app}:latest`;
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
 }

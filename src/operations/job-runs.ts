@@ -1,11 +1,11 @@
 import { exitStatus, UserError, type ExitStatus } from '../domain/errors';
-import { jobId, lastStep, type JobRecord } from '../domain/job';
+import { jobId, lastStep, startMs, type JobRecord } from '../domain/job';
 import type { BuildRecord } from '../domain/build';
 import type { Services } from '../domain/ports';
 
 /** The job that has not ended, if any, and whether its process is still at work. */
 export async function unfinishedJob(
-  { jobs, processes }: Services,
+  { jobs, processes, clock }: Services,
   pipeline: string,
 ): Promise<{ job: JobRecord; running: boolean } | undefined> {
   for (const job of await jobs.list(pipeline)) {
@@ -13,7 +13,9 @@ export async function unfinishedJob(
     if (lastStep(journal, 'ended') !== undefined) continue;
     const started = lastStep(journal, 'started');
     const running =
-      started !== undefined && (await processes.startOf(started.process.pid)) === started.process.startedAt;
+      started === undefined
+        ? clock.now() - job.createdAt < startMs
+        : (await processes.startOf(started.process.pid)) === started.process.startedAt;
     return { job, running };
   }
   return undefined;
@@ -25,7 +27,7 @@ export async function settleInterrupted(services: Services, pipeline: string): P
   if (unfinished === undefined || unfinished.running) return;
   const { job } = unfinished;
   services.terminal.warn(`${job.kind} ${job.id} of build ${job.build} was interrupted; settling it first`);
-  await services.jobs.start(pipeline, job);
+  await services.jobs.settle(pipeline, job.id);
   // What cannot be settled now is tried again by the next command; until then reports go on, and no other job starts.
   if ((await services.jobs.follow(pipeline, job.id)) === undefined) {
     services.terminal.warn(`${job.kind} ${job.id} could not be settled; the next command tries again`);
@@ -40,9 +42,24 @@ export async function startJob(
   build: BuildRecord,
   detach: boolean,
 ): Promise<ExitStatus | undefined> {
-  const { jobs, clock, caller, terminal, locks } = services;
-  // Told at once where another is at work; the job takes the lock itself.
-  await locks.pipeline(pipeline, kind, () => Promise.resolve());
+  const { jobs, terminal, locks } = services;
+  // Told at once where another is at work. The job takes the lock itself, so it starts when we have given it back.
+  const job = await locks.pipeline(pipeline, kind, () => createJob(services, pipeline, kind, build));
+  await jobs.start(pipeline, job.id);
+  terminal.step(`Started ${kind} ${job.id}; it goes on if this connection breaks`);
+  if (!detach) return followJob(services, pipeline, job);
+  terminal.detail(`follow it: dokku flight-launch:logs ${job.id} --follow`);
+  return exitStatus.done;
+}
+
+/** @throws UserError (exit 4) where another job of the pipeline has not ended */
+async function createJob(
+  services: Services,
+  pipeline: string,
+  kind: JobRecord['kind'],
+  build: BuildRecord,
+): Promise<JobRecord> {
+  const { jobs, clock, caller } = services;
   const unfinished = await unfinishedJob(services, pipeline);
   if (unfinished !== undefined) {
     throw new UserError(`${unfinished.job.kind} ${unfinished.job.id} has not ended`, {
@@ -63,11 +80,8 @@ export async function startJob(
     build: build.name,
     commit: build.commit,
   };
-  await jobs.start(pipeline, job);
-  terminal.step(`Started ${kind} ${job.id}; it goes on if this connection breaks`);
-  if (!detach) return followJob(services, pipeline, job);
-  terminal.detail(`follow it: dokku flight-launch:logs ${job.id} --follow`);
-  return exitStatus.done;
+  await jobs.create(pipeline, job);
+  return job;
 }
 
 /** @throws UserError where the job's process went without an end */

@@ -3,6 +3,7 @@ import { installRepository } from '../domain/container-plan';
 import type { Services } from '../domain/ports';
 import { planRetention, type RetentionPlan } from '../domain/retention';
 import { effectiveSettings } from '../domain/settings';
+import { unfinishedJob } from './job-runs';
 import { appContainers } from './live';
 
 /** Keeps the commit of a build that was promoted reachable in production's repository. */
@@ -17,6 +18,8 @@ export async function findRemovable(services: Services, name: string): Promise<R
     for (const { build } of await appContainers(services, app)) if (build !== undefined) inUse.add(build);
   }
   for (const note of await store.notes()) inUse.add(note.build);
+  const unfinished = await unfinishedJob(services, name);
+  if (unfinished !== undefined) inUse.add(unfinished.job.build);
   const builds = await store.builds(name);
   const recorded = new Set(builds.map((build) => build.name));
   const images = await docker.imagesOf(installRepository(name));

@@ -60,7 +60,7 @@ test('after a push, status, record and history name the pushed commit (H11)', as
   const record = await recordOf(status.build);
   assert.is(record.commit, commit);
   assert.is(record.app, app);
-  assert.is(new Date(record.liveAt ?? 0).toISOString(), status.liveAt);
+  assert.is(new Date(record.live.staging ?? 0).toISOString(), status.liveAt);
   const { production } = await host.status('records');
   assert.is(production.state, 'not-deployed');
   assert.is(production.build, null);
@@ -105,7 +105,7 @@ test('a failed health check leaves the old build live, and the failed one is rec
   assert.is((await host.must('config:get', app, 'GIT_REV')).stdout.trim(), commit);
   const failed = await recordsOf(commit);
   assert.is(failed.length, 1);
-  assert.is(failed[0]?.liveAt, undefined);
+  assert.equal(failed[0]?.live, {});
   await historyIsTrue();
 });
 
@@ -115,7 +115,7 @@ test('config:set after a failed check deploys the failed image: status tells fro
   await host.must('config:set', app, 'CURE=found');
   const status = await live(commit);
   assert.is(status.build, failed?.name);
-  assert.ok((await recordOf(status.build)).liveAt !== undefined);
+  assert.ok((await recordOf(status.build)).live.staging !== undefined);
 });
 
 test('web passes, then the worker fails: status shows a mixture, process by process (H24)', async () => {
@@ -194,9 +194,9 @@ test('a data folder that cannot be written to at post-deploy rejects no deploy: 
   await atPostDeploy('');
   await host.mustAdmin(`chmod 0700 "${pipelineFolder}/builds"`);
   assert.match(rebuilt.output, 'EACCES');
-  assert.is((await recordOf(await labelOf('web.1'))).liveAt, undefined);
+  assert.equal((await recordOf(await labelOf('web.1'))).live, {});
   const status = await live(commit);
-  assert.ok((await recordOf(status.build)).liveAt !== undefined);
+  assert.ok((await recordOf(status.build)).live.staging !== undefined);
   await historyIsTrue();
 });
 
@@ -304,7 +304,7 @@ interface BuildRecord {
   name: string;
   app: string;
   commit: string;
-  liveAt?: number;
+  live: { staging?: number };
   client: { key: string; installHash: string };
 }
 

@@ -1,0 +1,49 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { get } from './host';
+import { assert } from './suite';
+
+const everyMs = 50;
+/** A visitor that nobody stops leaves by itself. */
+const mostRequests = 10_000;
+
+/** Asks an app on loopback for its page every 50 ms, and remembers each answer that is not a whole page. */
+export class Visitor {
+  readonly #failures: string[] = [];
+  #asked = 0;
+  #leaving = false;
+  readonly #left: Promise<void>;
+
+  private constructor(url: string, pages: readonly string[]) {
+    this.#left = this.#visit(url, pages);
+  }
+
+  /** @param pages texts of which every page has to hold one */
+  static start(url: string, pages: readonly string[]): Visitor {
+    if (!/^http:\/\/(127\.|localhost)/.test(url)) throw new Error(`${url} is not on loopback`);
+    return new Visitor(url, pages);
+  }
+
+  /** Ends the visit, and fails where a request did. */
+  async stopped(): Promise<void> {
+    this.#leaving = true;
+    await this.#left;
+    assert.ok(this.#asked > 0, 'nothing was asked');
+    assert.equal(this.#failures, [], `${this.#failures.length} of ${this.#asked} requests failed`);
+  }
+
+  async #visit(url: string, pages: readonly string[]): Promise<void> {
+    while (!this.#leaving && this.#asked < mostRequests) {
+      const at = Date.now();
+      this.#asked += 1;
+      const failure = await get(url).then(
+        ({ status, body }) =>
+          status === 200 && pages.some((page) => body.includes(page))
+            ? undefined
+            : `${status}: ${body.slice(0, 200)}`,
+        (error: unknown) => String(error),
+      );
+      if (failure !== undefined) this.#failures.push(`request ${this.#asked}: ${failure}`);
+      await sleep(Math.max(0, everyMs - (Date.now() - at)));
+    }
+  }
+}

@@ -41458,10 +41458,18 @@ function explain(terminal, error62) {
     if (error62.remedy !== void 0) terminal.warn(error62.remedy);
     return error62.exit;
   }
+  if (isDiskFull(error62)) {
+    terminal.warn("flight-launch: the disk is full where flight-launch keeps its data");
+    terminal.warn("Free some space (`flight-launch:prune` removes what is no longer needed) and try again.");
+    return exitStatus.failed;
+  }
   terminal.warn(
     `flight-launch: this is a bug, please report it: ${error62 instanceof Error ? error62.message : String(error62)}`
   );
   return exitStatus.failed;
+}
+function isDiskFull(error62) {
+  return hasCode(error62, "ENOSPC") || hasCode(error62, "EDQUOT");
 }
 main(process.argv.slice(2)).then(
   (status2) => {

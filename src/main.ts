@@ -1,4 +1,5 @@
 import { closeDeployLock } from './adapters/descriptors';
+import { hasCode } from './adapters/files';
 import { DokkuTerminal } from './adapters/terminal';
 import { systemClock } from './adapters/clock';
 import { commands } from './commands';
@@ -121,10 +122,19 @@ function explain(terminal: Terminal, error: unknown): ExitStatus {
     if (error.remedy !== undefined) terminal.warn(error.remedy);
     return error.exit;
   }
+  if (isDiskFull(error)) {
+    terminal.warn('flight-launch: the disk is full where flight-launch keeps its data');
+    terminal.warn('Free some space (`flight-launch:prune` removes what is no longer needed) and try again.');
+    return exitStatus.failed;
+  }
   terminal.warn(
     `flight-launch: this is a bug, please report it: ${error instanceof Error ? error.message : String(error)}`,
   );
   return exitStatus.failed;
+}
+
+function isDiskFull(error: unknown): boolean {
+  return hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT');
 }
 
 main(process.argv.slice(2)).then(

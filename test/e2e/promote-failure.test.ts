@@ -63,7 +63,7 @@ async function deploy(page: string, options?: Parameters<typeof server>[1], forc
 function noteBuild(page: string, output: string): void {
   const build = /flight-launch: build (\S+) of pipeline/.exec(output)?.[1];
   assert.ok(build, output);
-  builds.set(page, build ?? '');
+  builds.set(page, build);
 }
 
 function buildOf(page: string): string {

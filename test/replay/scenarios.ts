@@ -154,19 +154,6 @@ export const scenarios: readonly Scenario[] = [
   { name: 'apps-destroy', act: (world) => world.ssh('--force apps:destroy @web-renamed') },
 
   {
-    name: 'push-hostile-config',
-    given: async (world) => {
-      await world.dokku(
-        `config:set --no-restart @${staging} PATH=/nonexistent NODE_OPTIONS=--bogus BASH_ENV=/nonexistent DOCKER_HOST=tcp://127.0.0.1:1`,
-      );
-      await world.commit();
-    },
-    act: pushStaging,
-    finally: (world) =>
-      world.dokku(`config:unset --no-restart @${staging} PATH NODE_OPTIONS BASH_ENV DOCKER_HOST`),
-    litter: 7,
-  },
-  {
     name: 'push-odd-config',
     given: async (world) => {
       await world.dokku(
@@ -190,6 +177,19 @@ export const scenarios: readonly Scenario[] = [
       return Promise.resolve();
     },
     litter: 9,
+  },
+  {
+    name: 'push-hostile-config',
+    given: async (world) => {
+      await world.dokku(
+        `config:set --no-restart @${staging} PATH=/nonexistent NODE_OPTIONS=--bogus BASH_ENV=/nonexistent DOCKER_HOST=tcp://127.0.0.1:1`,
+      );
+      await world.commit();
+    },
+    act: pushStaging,
+    finally: (world) =>
+      world.dokku(`config:unset --no-restart @${staging} PATH NODE_OPTIONS BASH_ENV DOCKER_HOST`),
+    litter: 7,
   },
   {
     name: 'push-web-passes-worker-fails',

@@ -292,9 +292,9 @@ export class World {
     if (!existsSync(folder)) return null;
     const files = readdirSync(folder)
       .filter((name) => name.endsWith('.json'))
-      .map((name) => join(folder, name));
-    // Build ids sort by time; an older record may be written later, when it is found abandoned.
-    const last = files.sort().at(-1);
+      .map((name) => join(folder, name))
+      .sort((one, other) => statSync(one).mtimeMs - statSync(other).mtimeMs);
+    const last = files.at(-1);
     if (last === undefined) return null;
     const record = JSON.parse(readFileSync(last, 'utf8')) as NonNullable<After['build']>;
     const { kind, status, source } = record;

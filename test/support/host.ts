@@ -254,7 +254,7 @@ export interface Response {
 /** One HTTP request, no redirects followed, no connection kept. */
 export function get(url: string): Promise<Response> {
   return new Promise((resolve, reject) => {
-    const outgoing = request(url, { agent: false, timeout: 10_000 }, (response) => {
+    const outgoing = request(url, { agent: false, timeout: 30_000 }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('end', () =>
@@ -262,7 +262,7 @@ export function get(url: string): Promise<Response> {
       );
       response.on('error', reject);
     });
-    outgoing.on('timeout', () => outgoing.destroy(new Error(`${url} did not answer in 10 s`)));
+    outgoing.on('timeout', () => outgoing.destroy(new Error(`${url} did not answer in 30 s`)));
     outgoing.on('error', reject);
     outgoing.end();
   });

@@ -30566,7 +30566,7 @@ function cacheVolume(pipeline3) {
   return `flight-launch-${pipeline3}-cache`;
 }
 function installRepository(pipeline3) {
-  return `flight-launch/${pipeline3}-install`;
+  return `flight-launch/install/${pipeline3}`;
 }
 function installImage({ pipeline: pipeline3, install }) {
   return `${installRepository(pipeline3)}:${install.hash.slice(0, 32)}`;

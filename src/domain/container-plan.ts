@@ -45,9 +45,9 @@ export function cacheVolume(pipeline: string): string {
   return `flight-launch-${pipeline}-cache`;
 }
 
-/** Repository of the images that hold a pipeline's installed dependencies. */
+/** Repository of the images that hold a pipeline's installed dependencies; no pipeline can have such a name. */
 export function installRepository(pipeline: string): string {
-  return `flight-launch/${pipeline}-install`;
+  return `flight-launch/install/${pipeline}`;
 }
 
 export function installImage({ pipeline, install }: ClientBuild): string {

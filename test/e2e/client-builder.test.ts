@@ -209,7 +209,7 @@ test.after.each(async (context) => {
 });
 
 test.after(async (context) => {
-  for (const reference of await docker.imagesOf(`flight-launch/${pipeline}-install`)) {
+  for (const reference of await docker.imagesOf(`flight-launch/install/${pipeline}`)) {
     await docker.removeImage(reference);
   }
   await docker.removeVolume(`flight-launch-${pipeline}-cache`);
@@ -375,7 +375,7 @@ test('I52: credentials of the proxy are in no log and no image', async (context)
   });
   assert.equal(log, ['via http://[REDACTED]@127.0.0.1:3128']);
   assert.is(entries.get('a'), '[]\n');
-  const reference = `flight-launch/${pipeline}-install:${install.hash.slice(0, 32)}`;
+  const reference = `flight-launch/install/${pipeline}:${install.hash.slice(0, 32)}`;
   const inspected = (await listed('image', 'inspect', reference)).join('\n');
   const history = (await listed('image', 'history', '--no-trunc', reference)).join('\n');
   assert.not.match(inspected + history, /cret@/);

@@ -256,7 +256,7 @@ test('prune keeps one live build, and removes the records, clients, logs and ima
     `${build}.server.tar`,
     `${client.key}.json`,
     `${client.key}.tar`,
-    `flight-launch/records-install:${client.installHash.slice(0, 32)}`,
+    `flight-launch/install/records:${client.installHash.slice(0, 32)}`,
     `flight-launch/records:${build}`,
   ];
   assert.equal(await stored(), kept.sort());
@@ -351,7 +351,7 @@ async function stored(): Promise<string[]> {
   const names = await host.mustAdmin(`
     ls "${pipelineFolder}/builds" "${pipelineFolder}/artifacts" | grep -v : | grep .
     docker images --format '{{.Repository}}:{{.Tag}}' flight-launch/records
-    docker images --format '{{.Repository}}:{{.Tag}}' flight-launch/records-install`);
+    docker images --format '{{.Repository}}:{{.Tag}}' flight-launch/install/records`);
   return names.split('\n').sort();
 }
 

@@ -139,7 +139,7 @@ test('no container mounts anything of the host or gets a variable on its command
 });
 
 test('the other command lines', () => {
-  const image = `flight-launch/shop-install:${'b'.repeat(32)}`;
+  const image = `flight-launch/install/shop:${'b'.repeat(32)}`;
   assert.is(installImage(plan), image);
   assert.equal(createVolume(plan), [
     'volume',

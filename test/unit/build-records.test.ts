@@ -252,7 +252,7 @@ retention('each stage has its own count', () => {
     ...build,
     name: `staging.${build.name}`,
     app: 'shop-staging',
-    startedAt: 10,
+    startedAt: build.startedAt + 10,
     live: { staging: build.live.production },
   }));
   const plan = planRetention(stored([...all, ...staging]), 1, new Set());

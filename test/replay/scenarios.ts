@@ -156,6 +156,9 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'push-odd-config',
     given: async (world) => {
+      // Closes the records that were left open before, so that the one of this push is written last.
+      await world.commit();
+      await world.deploy(staging);
       await world.dokku(
         `config:set --no-restart @${staging} NODE_OPTIONS=--bogus BASH_ENV=/nonexistent LANG=xx FOO=bar`,
       );

@@ -5561,9 +5561,9 @@ var require_caller = __commonJS({
       if (!Array.isArray(stack)) {
         return void 0;
       }
-      const entries3 = stack.slice(2);
+      const entries = stack.slice(2);
       const fileNames = [];
-      for (const entry of entries3) {
+      for (const entry of entries) {
         if (!entry) {
           continue;
         }
@@ -9763,6 +9763,14 @@ function isMissing(error62) {
 function hasCode(error62, code) {
   return error62 instanceof Error && "code" in error62 && error62.code === code;
 }
+async function namesIn(folder2) {
+  try {
+    return await (0, import_promises.readdir)(folder2);
+  } catch (error62) {
+    if (isMissing(error62)) return [];
+    throw error62;
+  }
+}
 async function readIfThere(path6) {
   try {
     return await (0, import_promises.readFile)(path6);
@@ -10659,9 +10667,9 @@ function assertNever(_x) {
 }
 function assert(_) {
 }
-function getEnumValues(entries3) {
-  const numericValues = Object.values(entries3).filter((v) => typeof v === "number");
-  const values = Object.entries(entries3).filter(([k, _]) => numericValues.indexOf(+k) === -1).map(([_, v]) => v);
+function getEnumValues(entries) {
+  const numericValues = Object.values(entries).filter((v) => typeof v === "number");
+  const values = Object.entries(entries).filter(([k, _]) => numericValues.indexOf(+k) === -1).map(([_, v]) => v);
   return values;
 }
 function joinValues(array2, separator = "|") {
@@ -12496,16 +12504,16 @@ var $ZodCheckProperties = /* @__PURE__ */ $constructor("$ZodCheckProperties", (i
   hide(inst, Symbol.iterator, function* () {
     yield inst;
   });
-  let entries3;
+  let entries;
   inst._zod.check = (payload) => {
     if (payload.value == null) {
       payload.issues.push({ expected: "object", code: "invalid_type", input: payload.value, inst });
       return void 0;
     }
-    entries3 ?? (entries3 = Reflect.ownKeys(def.shape).map((key) => [key, def.shape[key]]));
+    entries ?? (entries = Reflect.ownKeys(def.shape).map((key) => [key, def.shape[key]]));
     const input2 = payload.value;
     let proms;
-    for (const [key, schema2] of entries3) {
+    for (const [key, schema2] of entries) {
       const result = schema2._zod.run({ value: input2[key], issues: [] }, {});
       if (result instanceof Promise) {
         proms ?? (proms = []);
@@ -25323,18 +25331,18 @@ function _set(Class2, valueType, params) {
 }
 // @__NO_SIDE_EFFECTS__
 function _enum(Class2, values, params) {
-  const entries3 = Array.isArray(values) ? Object.fromEntries(values.map((v) => [v, v])) : values;
+  const entries = Array.isArray(values) ? Object.fromEntries(values.map((v) => [v, v])) : values;
   return new Class2({
     type: "enum",
-    entries: entries3,
+    entries,
     ...normalizeParams(params)
   });
 }
 // @__NO_SIDE_EFFECTS__
-function _nativeEnum(Class2, entries3, params) {
+function _nativeEnum(Class2, entries, params) {
   return new Class2({
     type: "enum",
-    entries: entries3,
+    entries,
     ...normalizeParams(params)
   });
 }
@@ -26638,12 +26646,12 @@ function rewriteKeyNames(ctx) {
   const rewrites = /* @__PURE__ */ new Map();
   for (const record3 of pendingRecords.get(ctx) ?? []) {
     const seen = ctx.seen.get(record3);
-    const names2 = (seen?.def ?? seen?.schema)?.propertyNames;
-    if (!names2 || names2 === true || rewrites.has(names2))
+    const names = (seen?.def ?? seen?.schema)?.propertyNames;
+    if (!names || names === true || rewrites.has(names))
       continue;
-    const rewritten = stringifyKeyNames(bySchema, names2, /* @__PURE__ */ new Set());
-    if (rewritten !== names2)
-      rewrites.set(names2, rewritten);
+    const rewritten = stringifyKeyNames(bySchema, names, /* @__PURE__ */ new Set());
+    if (rewritten !== names)
+      rewrites.set(names, rewritten);
   }
   if (!rewrites.size)
     return;
@@ -28317,17 +28325,17 @@ var ZodEnum = /* @__PURE__ */ $constructor("ZodEnum", (inst, def) => {
   };
 });
 function _enum2(values, params) {
-  const entries3 = Array.isArray(values) ? Object.fromEntries(values.map((v) => [v, v])) : values;
+  const entries = Array.isArray(values) ? Object.fromEntries(values.map((v) => [v, v])) : values;
   return new ZodEnum({
     type: "enum",
-    entries: entries3,
+    entries,
     ...util_exports.normalizeParams(params)
   });
 }
-function nativeEnum(entries3, params) {
+function nativeEnum(entries, params) {
   return new ZodEnum({
     type: "enum",
-    entries: entries3,
+    entries,
     ...util_exports.normalizeParams(params)
   });
 }
@@ -29876,13 +29884,13 @@ function parseArguments(usage13, args, rules) {
     flags,
     wrong
   );
-  const names2 = [...required2, ...optional2];
+  const names = [...required2, ...optional2];
   const missing = required2[parsed.positionals.length];
   if (missing !== void 0) throw wrong(`${missing} is missing`);
-  const extra = parsed.positionals[names2.length];
+  const extra = parsed.positionals[names.length];
   if (extra !== void 0) throw wrong(`${quoted(extra)} is one argument too many`);
   return {
-    positional: (name) => parsed.positionals[names2.indexOf(name)],
+    positional: (name) => parsed.positionals[names.indexOf(name)],
     value: (name) => parsed.values.get(name),
     flag: (name) => parsed.flags.has(name)
   };
@@ -30010,9 +30018,9 @@ function lastStep(journal, step) {
 function parseJournal(text2) {
   const lines2 = text2.split("\n");
   const torn = lines2.pop() ?? "";
-  const entries3 = lines2.filter((line) => line !== "").map((line) => journalEntry.parse(JSON.parse(line)));
+  const entries = lines2.filter((line) => line !== "").map((line) => journalEntry.parse(JSON.parse(line)));
   const last = parseLine(torn);
-  return last === void 0 ? entries3 : [...entries3, last];
+  return last === void 0 ? entries : [...entries, last];
 }
 function parseLine(line) {
   try {
@@ -30197,14 +30205,14 @@ var history = {
     const json2 = wantsJson(given);
     const { name } = await readPipeline(services, "history", given.positional("NAME"));
     const { store, terminal, clock } = services;
-    const entries3 = await store.history(name);
+    const entries = await store.history(name);
     const job = (await unfinishedJob(services, name))?.job;
     if (json2) {
-      terminal.print(JSON.stringify({ entries: entries3.map(toJson), underWay: job ?? null }));
+      terminal.print(JSON.stringify({ entries: entries.map(toJson), underWay: job ?? null }));
       return void 0;
     }
     terminal.header(`History of pipeline ${name}`);
-    for (const entry of entries3) terminal.detail(describe3(entry, clock.now()));
+    for (const entry of entries) terminal.detail(describe3(entry, clock.now()));
     if (job !== void 0)
       terminal.detail(`under way: ${job.kind} ${job.id} of ${job.build} by ${job.by.name}`);
     return void 0;
@@ -31443,9 +31451,9 @@ var codenames = /* @__PURE__ */ new Map([
   ["jod", "22"],
   ["krypton", "24"]
 ]);
-function inspectClient({ client }, entries3, manifests) {
-  refuseSubmodules(entries3);
-  const root = new Set(entries3.map((entry) => entry.path).filter((path6) => isInside(path6, client.folder)));
+function inspectClient({ client }, entries, manifests) {
+  refuseSubmodules(entries);
+  const root = new Set(entries.map((entry) => entry.path).filter((path6) => isInside(path6, client.folder)));
   const has = (name) => root.has(`${client.folder}/${name}`);
   const packageJson = parsePackageJson(`${client.folder}/package.json`, manifests.packageJson);
   const manager = client.install === void 0 ? packageManager(client.folder, packageJson, has) : void 0;
@@ -31458,7 +31466,7 @@ function inspectClient({ client }, entries3, manifests) {
     installCommand: client.install ?? installCommands[manager ?? "npm"],
     buildCommand: client.build ?? "npm run build",
     nodeVersion: client.image === void 0 ? nodeVersion(client.folder, manifests, packageJson) : defaultNode,
-    installFiles: entries3.filter((entry) => isInstallFile(entry, client))
+    installFiles: entries.filter((entry) => isInstallFile(entry, client))
   };
 }
 var installCommands = {
@@ -31564,8 +31572,8 @@ function isInstallFile(entry, client) {
   if (!isInside(entry.path, client.folder) || /(?:^|\/)node_modules\//.test(entry.path)) return false;
   return installNames.test(entry.path) || yarnFolders.test(entry.path);
 }
-function refuseSubmodules(entries3) {
-  const submodule = entries3.find((entry) => entry.type === "commit");
+function refuseSubmodules(entries) {
+  const submodule = entries.find((entry) => entry.type === "commit");
   if (submodule === void 0) return;
   throw new UserError(
     `${printable(submodule.path)} is a git submodule, whose files are not part of the push`,
@@ -31864,13 +31872,13 @@ async function planClient(services, pipeline3, note, source, configuration, sett
   const { client } = configuration;
   const folder2 = await clientFolder(source, client.folder);
   const installInputs = client.installInputs.map((path6) => normalizePath(`${client.folder}/${path6}`));
-  const entries3 = await source.entries([client.folder, ...installInputs]);
+  const entries = await source.entries([client.folder, ...installInputs]);
   const text2 = (name) => readText(
     source,
-    entries3.find((entry) => entry.path === `${client.folder}/${name}`),
+    entries.find((entry) => entry.path === `${client.folder}/${name}`),
     maxManifestBytes
   );
-  const project = inspectClient(configuration, entries3, {
+  const project = inspectClient(configuration, entries, {
     packageJson: await text2("package.json"),
     nvmrc: await text2(".nvmrc"),
     nodeVersionFile: await text2(".node-version")
@@ -31937,9 +31945,9 @@ async function inputEntry(source, path6) {
     remedy: `Commit it, or take it out of ${configurationFile}.`
   });
 }
-function pick2(all, names2) {
+function pick2(all, names) {
   const picked = {};
-  for (const name of names2) {
+  for (const name of names) {
     const value = all[name];
     if (value !== void 0) picked[name] = value;
   }
@@ -32372,8 +32380,8 @@ var ArchiveChecker = class {
     return new UserError(`${capital(this.#rules.subject)} ${rule}`, { remedy });
   }
 };
-function checkTree(entries3, folder2) {
-  for (const { mode, path: path6 } of entries3) {
+function checkTree(entries, folder2) {
+  for (const { mode, path: path6 } of entries) {
     if (mode === "160000") {
       throw new UserError(`${quote(path6)} is a submodule, whose files a push does not bring`, {
         remedy: "Commit the files themselves, or install them as a package."
@@ -32849,12 +32857,12 @@ async function* readTar(source, rules) {
       }, done);
     }
   });
-  const entries3 = (0, import_tar_stream.extract)();
-  const fed = (0, import_promises3.pipeline)(source, guard, entries3);
+  const entries = (0, import_tar_stream.extract)();
+  const fed = (0, import_promises3.pipeline)(source, guard, entries);
   fed.catch(() => void 0);
   const checker = new ArchiveChecker(rules);
   try {
-    for await (const found of entries3) {
+    for await (const found of entries) {
       const entry = checker.check(raw(found.header));
       if (entry !== void 0) yield { entry, content: found };
       found.resume();
@@ -40300,14 +40308,14 @@ var DockerEngine = class {
     await unlessAbsent(this.run(["volume", "rm", name]));
   }
   /** Those that exist, in the order given. Docker prints them all, then fails for those that it did not find. */
-  async #inspect(kind, names2) {
-    const args = [kind, "inspect", "--", ...names2];
+  async #inspect(kind, names) {
+    const args = [kind, "inspect", "--", ...names];
     try {
       return external_exports.array(external_exports.unknown()).parse(JSON.parse(await this.run(args)));
     } catch (error62) {
       if (!isAbsent(error62)) throw error62;
-      if (names2.length === 1) return [];
-      return (await Promise.all(names2.map((name) => this.#inspect(kind, [name])))).flat();
+      if (names.length === 1) return [];
+      return (await Promise.all(names.map((name) => this.#inspect(kind, [name])))).flat();
     }
   }
   #options({ input: input2, signal }) {
@@ -40422,14 +40430,14 @@ var DokkuHost = class {
         throw error62;
       }
     );
-    const names2 = [];
+    const names = [];
     for (const line of (await ask("ps-current-scale", app)).split("\n")) {
       const [type = "", count2 = "0"] = line.trim().split("=");
       if (type === "" || hasProcfile && (await ask("procfile-get-command", app, type, "5000")).trim() === "")
         continue;
-      for (let index = 1; index <= Number(count2); index++) names2.push(`${type}.${index}`);
+      for (let index = 1; index <= Number(count2); index++) names.push(`${type}.${index}`);
     }
-    return names2;
+    return names;
   }
   async newBuildId() {
     return (await this.trigger("builds-generate-id")).trim();
@@ -40457,9 +40465,9 @@ var DokkuHost = class {
   }
   async removeLeftovers(app, dokkuPid) {
     const data = (0, import_node_path11.join)(this.has.libRoot, "data");
-    for (const plugin of await entries(data)) {
+    for (const plugin of await namesIn(data)) {
       for (const folder2 of [(0, import_node_path11.join)(data, plugin, app), (0, import_node_path11.join)(data, plugin, `app-${app}`)]) {
-        const left = (await entries(folder2)).filter((name) => name.split(".").includes(String(dokkuPid)));
+        const left = (await namesIn(folder2)).filter((name) => name.split(".").includes(String(dokkuPid)));
         for (const name of left) await (0, import_promises17.rm)((0, import_node_path11.join)(folder2, name), { recursive: true, force: true });
       }
     }
@@ -40471,7 +40479,7 @@ var DokkuHost = class {
   async containers(app) {
     const folder2 = (0, import_node_path11.join)(this.has.dokkuRoot, app);
     const found = [];
-    for (const name of await entries(folder2)) {
+    for (const name of await namesIn(folder2)) {
       const process10 = /^CONTAINER\.([A-Za-z0-9_-]+\.[0-9]+)$/.exec(name)?.[1];
       if (process10 === void 0) continue;
       const id = await containerId((0, import_node_path11.join)(folder2, name));
@@ -40497,7 +40505,7 @@ var DokkuHost = class {
   }
   /** Whether an access-control plugin answers a trigger. `20_events` only records, as Dokku itself sees it. */
   async implemented(trigger) {
-    for (const plugin of await entries(this.has.pluginsPath)) {
+    for (const plugin of await namesIn(this.has.pluginsPath)) {
       if (plugin !== "20_events" && await isExecutable((0, import_node_path11.join)(this.has.pluginsPath, plugin, trigger)))
         return true;
     }
@@ -40555,14 +40563,6 @@ async function isExecutable(path6) {
     return true;
   } catch (error62) {
     if (isMissing(error62) || hasCode(error62, "EACCES")) return false;
-    throw error62;
-  }
-}
-async function entries(folder2) {
-  try {
-    return await (0, import_promises17.readdir)(folder2);
-  } catch (error62) {
-    if (isMissing(error62)) return [];
     throw error62;
   }
 }
@@ -40907,7 +40907,7 @@ var DetachedJobs = class {
   started = /* @__PURE__ */ new Map();
   async list(pipeline3) {
     const records = [];
-    for (const name of await entries2(this.path(pipeline3))) {
+    for (const name of await namesIn(this.path(pipeline3))) {
       const text2 = await readIfThere(this.path(pipeline3, name, "job.json"));
       if (text2 !== void 0) records.push(jobRecord.parse(JSON.parse(text2.toString())));
     }
@@ -40989,14 +40989,6 @@ function journalText(journal) {
   return journal.map((entry) => `${JSON.stringify(entry)}
 `).join("");
 }
-async function entries2(folder2) {
-  try {
-    return await (0, import_promises20.readdir)(folder2);
-  } catch (error62) {
-    if (isMissing(error62)) return [];
-    throw error62;
-  }
-}
 
 // src/adapters/log.ts
 var import_pino = __toESM(require_pino(), 1);
@@ -41039,7 +41031,7 @@ var FileStore = class {
   }
   root;
   async pipelines() {
-    return (await names((0, import_node_path15.join)(this.root, "pipelines"))).sort();
+    return (await namesIn((0, import_node_path15.join)(this.root, "pipelines"))).sort();
   }
   async pipeline(name) {
     const file2 = await this.read(this.settingsPath(name), pipelineFile);
@@ -41078,7 +41070,7 @@ var FileStore = class {
     await this.removeNote(app);
   }
   async builds(pipeline3) {
-    const files = (await names(this.path(pipeline3, "builds"))).filter((name) => name.endsWith(".json"));
+    const files = (await namesIn(this.path(pipeline3, "builds"))).filter((name) => name.endsWith(".json"));
     const records = await Promise.all(
       files.map((name) => this.read(this.path(pipeline3, "builds", name), buildRecord))
     );
@@ -41096,7 +41088,7 @@ var FileStore = class {
   }
   async buildNames(pipeline3) {
     const found = /* @__PURE__ */ new Set();
-    for (const file2 of await names(this.path(pipeline3, "builds"))) {
+    for (const file2 of await namesIn(this.path(pipeline3, "builds"))) {
       const suffix = buildSuffixes.find((candidate) => file2.endsWith(candidate));
       if (suffix !== void 0) found.add(file2.slice(0, -suffix.length));
     }
@@ -41125,7 +41117,7 @@ var FileStore = class {
     };
   }
   async artifacts(pipeline3) {
-    const files = await names(this.path(pipeline3, "artifacts"));
+    const files = await namesIn(this.path(pipeline3, "artifacts"));
     return files.filter((name) => name.endsWith(".json")).map((name) => name.slice(0, -".json".length));
   }
   artifact(pipeline3, key) {
@@ -41165,7 +41157,7 @@ var FileStore = class {
     return this.read((0, import_node_path15.join)(this.root, "deploys", `${app}.json`), deployNote);
   }
   async notes() {
-    const files = (await names((0, import_node_path15.join)(this.root, "deploys"))).filter((name) => name.endsWith(".json"));
+    const files = (await namesIn((0, import_node_path15.join)(this.root, "deploys"))).filter((name) => name.endsWith(".json"));
     const notes = await Promise.all(
       files.map((name) => this.read((0, import_node_path15.join)(this.root, "deploys", name), deployNote))
     );
@@ -41194,7 +41186,7 @@ var FileStore = class {
   async diskUse(pipeline3) {
     let bytes = 0;
     for (const folder2 of ["artifacts", "builds"]) {
-      for (const name of await names(this.path(pipeline3, folder2))) {
+      for (const name of await namesIn(this.path(pipeline3, folder2))) {
         bytes += await sizeOf(this.path(pipeline3, folder2, name));
       }
     }
@@ -41238,14 +41230,6 @@ function unreadable2(path6, cause) {
     remedy: "Update the plugin, or move that file away and run the command again.",
     cause
   });
-}
-async function names(folder2) {
-  try {
-    return await (0, import_promises23.readdir)(folder2);
-  } catch (error62) {
-    if (isMissing(error62)) return [];
-    throw error62;
-  }
 }
 async function sizeOf(path6) {
   try {

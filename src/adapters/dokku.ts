@@ -1,8 +1,8 @@
-import { access, constants, readdir, readFile, rm } from 'node:fs/promises';
+import { access, constants, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ProcessError, UserError } from '../domain/errors';
 import type { Dokku } from '../domain/ports';
-import { hasCode, isMissing } from './files';
+import { hasCode, isMissing, namesIn } from './files';
 import { run, runInSession, type Environment } from './process';
 
 interface Dependencies {
@@ -140,10 +140,10 @@ export class DokkuHost implements Dokku {
 
   async removeLeftovers(app: string, dokkuPid: number): Promise<void> {
     const data = join(this.has.libRoot, 'data');
-    for (const plugin of await entries(data)) {
+    for (const plugin of await namesIn(data)) {
       // A template of the proxy lies in `app-<app>` (contract of `core-post-extract`'s files).
       for (const folder of [join(data, plugin, app), join(data, plugin, `app-${app}`)]) {
-        const left = (await entries(folder)).filter((name) => name.split('.').includes(String(dokkuPid)));
+        const left = (await namesIn(folder)).filter((name) => name.split('.').includes(String(dokkuPid)));
         for (const name of left) await rm(join(folder, name), { recursive: true, force: true });
       }
     }
@@ -157,7 +157,7 @@ export class DokkuHost implements Dokku {
   async containers(app: string): Promise<{ process: string; id: string }[]> {
     const folder = join(this.has.dokkuRoot, app);
     const found: { process: string; id: string }[] = [];
-    for (const name of await entries(folder)) {
+    for (const name of await namesIn(folder)) {
       const process = /^CONTAINER\.([A-Za-z0-9_-]+\.[0-9]+)$/.exec(name)?.[1];
       if (process === undefined) continue;
       const id = await containerId(join(folder, name));
@@ -187,7 +187,7 @@ export class DokkuHost implements Dokku {
 
   /** Whether an access-control plugin answers a trigger. `20_events` only records, as Dokku itself sees it. */
   private async implemented(trigger: string): Promise<boolean> {
-    for (const plugin of await entries(this.has.pluginsPath)) {
+    for (const plugin of await namesIn(this.has.pluginsPath)) {
       if (plugin !== '20_events' && (await isExecutable(join(this.has.pluginsPath, plugin, trigger))))
         return true;
     }
@@ -258,15 +258,6 @@ async function isExecutable(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (isMissing(error) || hasCode(error, 'EACCES')) return false;
-    throw error;
-  }
-}
-
-async function entries(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (isMissing(error)) return [];
     throw error;
   }
 }

@@ -1,10 +1,10 @@
-import { appendFile, mkdir, open, readdir, rm } from 'node:fs/promises';
+import { appendFile, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExitStatus } from '../domain/errors';
 import { jobRecord, lastStep, parseJournal, startMs, type JobRecord, type JournalEntry } from '../domain/job';
 import type { Jobs, Processes } from '../domain/ports';
-import { isMissing, readIfThere, syncFolder, writeDurably } from './files';
+import { namesIn, readIfThere, syncFolder, writeDurably } from './files';
 import { startDetached, type Environment } from './process';
 import { writeAll } from './terminal';
 
@@ -27,7 +27,7 @@ export class DetachedJobs implements Jobs {
 
   async list(pipeline: string): Promise<JobRecord[]> {
     const records: JobRecord[] = [];
-    for (const name of await entries(this.path(pipeline))) {
+    for (const name of await namesIn(this.path(pipeline))) {
       const text = await readIfThere(this.path(pipeline, name, 'job.json'));
       if (text !== undefined) records.push(jobRecord.parse(JSON.parse(text.toString())));
     }
@@ -119,13 +119,4 @@ export class DetachedJobs implements Jobs {
 
 function journalText(journal: readonly JournalEntry[]): string {
   return journal.map((entry) => `${JSON.stringify(entry)}\n`).join('');
-}
-
-async function entries(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
 }

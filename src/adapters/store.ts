@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { appendFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { appendFile, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished, pipeline as pipe } from 'node:stream/promises';
 import { z } from 'zod';
@@ -18,7 +18,7 @@ import { UserError } from '../domain/errors';
 import type { Pipeline } from '../domain/pipeline';
 import type { Store } from '../domain/ports';
 import { settingNames } from '../domain/settings';
-import { isMissing, readIfThere, syncFolder, writeDurably } from './files';
+import { isMissing, namesIn, readIfThere, syncFolder, writeDurably } from './files';
 
 const pipelineFile = z.object({
   format: z.literal(1),
@@ -37,7 +37,7 @@ export class FileStore implements Store {
   constructor(private readonly root: string) {}
 
   async pipelines(): Promise<string[]> {
-    return (await names(join(this.root, 'pipelines'))).sort();
+    return (await namesIn(join(this.root, 'pipelines'))).sort();
   }
 
   async pipeline(name: string): Promise<Pipeline> {
@@ -83,7 +83,7 @@ export class FileStore implements Store {
   }
 
   async builds(pipeline: string): Promise<BuildRecord[]> {
-    const files = (await names(this.path(pipeline, 'builds'))).filter((name) => name.endsWith('.json'));
+    const files = (await namesIn(this.path(pipeline, 'builds'))).filter((name) => name.endsWith('.json'));
     const records = await Promise.all(
       files.map((name) => this.read(this.path(pipeline, 'builds', name), buildRecord)),
     );
@@ -105,7 +105,7 @@ export class FileStore implements Store {
 
   async buildNames(pipeline: string): Promise<string[]> {
     const found = new Set<string>();
-    for (const file of await names(this.path(pipeline, 'builds'))) {
+    for (const file of await namesIn(this.path(pipeline, 'builds'))) {
       const suffix = buildSuffixes.find((candidate) => file.endsWith(candidate));
       if (suffix !== undefined) found.add(file.slice(0, -suffix.length));
     }
@@ -138,7 +138,7 @@ export class FileStore implements Store {
   }
 
   async artifacts(pipeline: string): Promise<string[]> {
-    const files = await names(this.path(pipeline, 'artifacts'));
+    const files = await namesIn(this.path(pipeline, 'artifacts'));
     return files.filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -'.json'.length));
   }
 
@@ -187,7 +187,7 @@ export class FileStore implements Store {
   }
 
   async notes(): Promise<DeployNote[]> {
-    const files = (await names(join(this.root, 'deploys'))).filter((name) => name.endsWith('.json'));
+    const files = (await namesIn(join(this.root, 'deploys'))).filter((name) => name.endsWith('.json'));
     const notes = await Promise.all(
       files.map((name) => this.read(join(this.root, 'deploys', name), deployNote)),
     );
@@ -221,7 +221,7 @@ export class FileStore implements Store {
   async diskUse(pipeline: string): Promise<number> {
     let bytes = 0;
     for (const folder of ['artifacts', 'builds']) {
-      for (const name of await names(this.path(pipeline, folder))) {
+      for (const name of await namesIn(this.path(pipeline, folder))) {
         bytes += await sizeOf(this.path(pipeline, folder, name));
       }
     }
@@ -272,15 +272,6 @@ function unreadable(path: string, cause: unknown): UserError {
     remedy: 'Update the plugin, or move that file away and run the command again.',
     cause,
   });
-}
-
-async function names(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
 }
 
 /** Zero for a file that was removed meanwhile. */

@@ -315,7 +315,7 @@ test('a package from the registry is installed once, and again from the cache', 
   assert.not.ok(second.terminal.includes('Installing dependencies (npm ci)'));
   assert.match(
     second.terminal[0] ?? '',
-    /^Dependencies unchanged, reusing flight-launch\/.*-install:[0-9a-f]{32}$/,
+    /^Dependencies unchanged, reusing flight-launch\/install\/.+:[0-9a-f]{32}$/,
   );
 
   const offline = fresh('npm ci --offline', changes.install.files.slice());

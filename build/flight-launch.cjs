@@ -32018,7 +32018,10 @@ async function putOnProduction(services, pipelineName2, job, buildId, settling) 
       if (record3 === void 0) throw new UserError(`build ${job.build} has no record any more`);
       const work = { services, pipeline: pipelineName2, app, job, record: record3, buildId, journal, settling };
       await waitForRelease(services, journal);
-      await locks.deploy(app, buildId, () => run(work));
+      const ended = await locks.deploy(app, buildId, () => run(work));
+      await say2(ended);
+      if (ended.result === "live" && job.kind === "promote")
+        await applyRetention(services, pipelineName2, await findRemovable(services, pipelineName2));
     });
   } catch (error62) {
     if (settling || !(error62 instanceof UserError) || lastStep(await jobs.journal(pipelineName2, job.id), "noted") !== void 0) {
@@ -32030,19 +32033,22 @@ async function putOnProduction(services, pipelineName2, job, buildId, settling) 
   }
 }
 async function run(work) {
-  const { services, journal, job, settling } = work;
+  const { services, pipeline: pipeline3, journal, job, settling } = work;
+  const told = (await services.store.history(pipeline3)).find((line) => line.job === job.id);
+  if (told !== void 0) return endedAs(told.result);
   const noted = lastStep(journal, "noted");
   if (noted !== void 0) return conclude(work, noted.before, noted.dokkuPid);
   if (settling) {
     services.terminal.warn(`flight-launch: the ${job.kind} was interrupted before it changed anything`);
-    return say(work, { step: "ended", result: "refused", exit: exits.refused });
+    return endedAs("refused");
   }
   const before2 = await noteBefore(work);
   await say(work, { step: "noted", before: before2, dokkuPid: process.pid });
   const failed = await release(work, before2).then(() => void 0, asError);
   if (failed !== void 0) services.terminal.warn(`flight-launch: ${failed.message}`);
-  await conclude(work, before2, process.pid);
-  if (failed !== void 0 && !(failed instanceof UserError || failed instanceof ProcessError)) throw failed;
+  if (failed !== void 0 && !(failed instanceof UserError || failed instanceof ProcessError))
+    services.log.error({ err: failed }, `${job.kind} ${job.id}: a bug`);
+  return conclude(work, before2, process.pid);
 }
 async function waitForRelease({ processes, terminal, sleep: sleep3 }, journal) {
   const started = [lastStep(journal, "releasing"), lastStep(journal, "putting-back")].filter(
@@ -32103,7 +32109,7 @@ async function conclude(work, before2, dokkuPid) {
   }
 }
 async function finish(work) {
-  const { services, pipeline: pipeline3, app, job, record: record3 } = work;
+  const { services, pipeline: pipeline3, app, record: record3 } = work;
   const { dokku, repository, store, terminal } = services;
   const { staging } = await store.pipeline(pipeline3);
   const ref = promotedRef(record3.name);
@@ -32113,9 +32119,7 @@ async function finish(work) {
   await dokku.setDeploySource(app, buildSourceType, record3.name);
   await noteLive(services, pipeline3, "production", record3);
   terminal.step(`Build ${record3.name} is live on ${app}`);
-  await end(work, "live", void 0);
-  if (job.kind === "promote")
-    await applyRetention(services, pipeline3, await findRemovable(services, pipeline3));
+  return end(work, "live", void 0);
 }
 async function putBack(work, before2, dokkuPid) {
   const { services, app, record: record3 } = work;
@@ -32185,6 +32189,9 @@ async function switchBack(work, before2, dokkuPid) {
   );
 }
 var exits = { live: 0, "put-back": 1, mixed: 3, refused: 1 };
+function endedAs(result) {
+  return { step: "ended", result, exit: exits[result] };
+}
 async function end(work, result, message) {
   const { services, pipeline: pipeline3, app, job, record: record3 } = work;
   const { store, clock, terminal } = services;
@@ -32202,9 +32209,8 @@ async function end(work, result, message) {
     result,
     durationMs: clock.now() - job.createdAt
   };
-  const known = (await store.history(pipeline3)).some((line) => line.job === job.id);
-  if (!known) await store.appendHistory(pipeline3, entry);
-  await say(work, { step: "ended", result, exit: exits[result] });
+  await store.appendHistory(pipeline3, entry);
+  return endedAs(result);
 }
 async function announce(work, step, pid) {
   const startedAt = await work.services.processes.startOf(pid) ?? "";

@@ -14,6 +14,8 @@ type Entry = JournalEntry extends infer E
     : never
   : never;
 
+type Ended = Extract<Entry, { step: 'ended' }>;
+
 /** A job with what it works on. */
 interface Work {
   services: Services;
@@ -51,7 +53,11 @@ export async function putOnProduction(
       if (record === undefined) throw new UserError(`build ${job.build} has no record any more`);
       const work: Work = { services, pipeline: pipelineName, app, job, record, buildId, journal, settling };
       await waitForRelease(services, journal);
-      await locks.deploy(app, buildId, () => run(work));
+      const ended = await locks.deploy(app, buildId, () => run(work));
+      // Only now: a job that was killed before this is settled once more, which takes away what it left of the lock.
+      await say(ended);
+      if (ended.result === 'live' && job.kind === 'promote')
+        await applyRetention(services, pipelineName, await findRemovable(services, pipelineName));
     });
   } catch (error) {
     if (
@@ -68,21 +74,23 @@ export async function putOnProduction(
   }
 }
 
-async function run(work: Work): Promise<void> {
-  const { services, journal, job, settling } = work;
+async function run(work: Work): Promise<Ended> {
+  const { services, pipeline, journal, job, settling } = work;
+  const told = (await services.store.history(pipeline)).find((line) => line.job === job.id);
+  if (told !== undefined) return endedAs(told.result);
   const noted = lastStep(journal, 'noted');
   if (noted !== undefined) return conclude(work, noted.before, noted.dokkuPid);
   if (settling) {
     services.terminal.warn(`flight-launch: the ${job.kind} was interrupted before it changed anything`);
-    return say(work, { step: 'ended', result: 'refused', exit: exits.refused });
+    return endedAs('refused');
   }
   const before = await noteBefore(work);
   await say(work, { step: 'noted', before, dokkuPid: process.pid });
   const failed = await release(work, before).then(() => undefined, asError);
   if (failed !== undefined) services.terminal.warn(`flight-launch: ${failed.message}`);
-  await conclude(work, before, process.pid);
-  // A bug of ours is told as such, but not before production is in order.
-  if (failed !== undefined && !(failed instanceof UserError || failed instanceof ProcessError)) throw failed;
+  if (failed !== undefined && !(failed instanceof UserError || failed instanceof ProcessError))
+    services.log.error({ err: failed }, `${job.kind} ${job.id}: a bug`);
+  return conclude(work, before, process.pid);
 }
 
 /** A killed job leaves Dokku's release running in its own session; what it does has to be over before anyone looks. */
@@ -138,7 +146,7 @@ async function release(work: Work, { revisionName }: Before): Promise<void> {
 }
 
 /** Ends the job by what the containers run: nothing else tells how far a release got (H20, H24). */
-async function conclude(work: Work, before: Before, dokkuPid: number): Promise<void> {
+async function conclude(work: Work, before: Before, dokkuPid: number): Promise<Ended> {
   const { services, pipeline, app, job } = work;
   const released = lastStep(await services.jobs.journal(pipeline, job.id), 'released');
   // A release that succeeded started all that it had to.
@@ -154,8 +162,8 @@ async function conclude(work: Work, before: Before, dokkuPid: number): Promise<v
   }
 }
 
-async function finish(work: Work): Promise<void> {
-  const { services, pipeline, app, job, record } = work;
+async function finish(work: Work): Promise<Ended> {
+  const { services, pipeline, app, record } = work;
   const { dokku, repository, store, terminal } = services;
   const { staging } = await store.pipeline(pipeline);
   const ref = promotedRef(record.name);
@@ -166,9 +174,7 @@ async function finish(work: Work): Promise<void> {
   await dokku.setDeploySource(app, buildSourceType, record.name);
   await noteLive(services, pipeline, 'production', record);
   terminal.step(`Build ${record.name} is live on ${app}`);
-  await end(work, 'live', undefined);
-  if (job.kind === 'promote')
-    await applyRetention(services, pipeline, await findRemovable(services, pipeline));
+  return end(work, 'live', undefined);
 }
 
 /**
@@ -219,7 +225,7 @@ async function putBackImage({ services, app, record }: Work, { image }: Before):
 }
 
 /** Some processes were switched: the former version is started for all of them again. */
-async function switchBack(work: Work, before: Before, dokkuPid: number): Promise<void> {
+async function switchBack(work: Work, before: Before, dokkuPid: number): Promise<Ended> {
   const { services, app, job } = work;
   const { dokku, terminal } = services;
   // Without a former version the tag stays with what runs.
@@ -253,11 +259,15 @@ async function switchBack(work: Work, before: Before, dokkuPid: number): Promise
 
 const exits = { live: 0, 'put-back': 1, mixed: 3, refused: 1 } as const;
 
+function endedAs(result: Result): Ended {
+  return { step: 'ended', result, exit: exits[result] };
+}
+
 async function end(
   work: Work,
   result: Exclude<Result, 'refused'>,
   message: string | undefined,
-): Promise<void> {
+): Promise<Ended> {
   const { services, pipeline, app, job, record } = work;
   const { store, clock, terminal } = services;
   if (message !== undefined) terminal.warn(`flight-launch: the ${job.kind} failed. ${message}`);
@@ -274,9 +284,8 @@ async function end(
     result,
     durationMs: clock.now() - job.createdAt,
   };
-  const known = (await store.history(pipeline)).some((line) => line.job === job.id);
-  if (!known) await store.appendHistory(pipeline, entry);
-  await say(work, { step: 'ended', result, exit: exits[result] });
+  await store.appendHistory(pipeline, entry);
+  return endedAs(result);
 }
 
 async function announce(work: Work, step: 'releasing' | 'putting-back', pid: number): Promise<void> {

@@ -3,8 +3,8 @@ import { get } from './host';
 import { assert } from './suite';
 
 const everyMs = 50;
-/** A visitor that nobody stops leaves by itself. */
-const mostRequests = 10_000;
+/** A visitor that nobody stops, since a test failed, leaves by itself. */
+const mostRequests = 2_400;
 
 /** Asks an app on loopback for its page every 50 ms, and remembers each answer that is not a whole page. */
 export class Visitor {
@@ -28,6 +28,7 @@ export class Visitor {
     this.#leaving = true;
     await this.#left;
     assert.ok(this.#asked > 0, 'nothing was asked');
+    assert.ok(this.#asked < mostRequests, 'the visitor had left before');
     assert.equal(this.#failures, [], `${this.#failures.length} of ${this.#asked} requests failed`);
   }
 

@@ -1,0 +1,293 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { get, TestHost, type Result } from '../support/host';
+import { Monorepo } from '../support/monorepo';
+import { assert, suite } from '../support/suite';
+import { Visitor } from '../support/visitor';
+
+const test = suite('promote that is killed');
+const staging = 'pkill-staging';
+const production = 'pkill';
+const jobs = `"$DOKKU_LIB_ROOT"/data/flight-launch/pipelines/${production}/jobs`;
+let host: TestHost;
+let repository: Monorepo;
+let url = '';
+const builds = new Map<string, string>();
+
+const web = 'web: puma --environment production --bind tcp://0.0.0.0:$PORT\n';
+
+/** @param delay seconds before the check asks */
+function server(page: string, { delay = 0, worker = false } = {}): Record<string, string> {
+  const check = {
+    type: 'startup',
+    name: 'health',
+    path: '/health',
+    attempts: 3,
+    wait: 1,
+    initialDelay: delay,
+  };
+  return {
+    'client/src/message.txt': `${page}\n`,
+    'server/app.json': `${JSON.stringify({ healthchecks: { web: [check] } })}\n`,
+    'server/Procfile': worker
+      ? `${web}worker: bash -c 'if [ "$WHO" = production ]; then exit 1; fi; sleep 10000'\n`
+      : web,
+  };
+}
+
+async function deploy(page: string, options?: Parameters<typeof server>[1]): Promise<void> {
+  await repository.commit(page, server(page, options));
+  const { output } = await repository.mustPush(host, staging);
+  const build = /flight-launch: build (\S+) of pipeline/.exec(output)?.[1];
+  if (build === undefined) throw new Error(`no build in:\n${output}`);
+  builds.set(page, build);
+}
+
+function buildOf(page: string): string {
+  const build = builds.get(page);
+  if (build === undefined) throw new Error(`${page} was not deployed`);
+  return build;
+}
+
+test.before(async () => {
+  host = await TestHost.start('pkill');
+  repository = await Monorepo.create();
+  // Production is in use before it gets into a pipeline.
+  await host.must('apps:create', production);
+  await host.must('builder:set', production, 'build-dir', 'server');
+  await host.must('config:set', '--no-restart', production, 'WHO=production');
+  await repository.commit('plain', { ...server('unused'), 'server/public/index.html': 'plain\n' });
+  url = host.url((await repository.mustPush(host, production)).output);
+  await repository.commit('No page', { 'server/public/index.html': null });
+
+  await host.must('flight-launch:setup', production);
+  await host.must('flight-launch:set', production, 'client-image', 'flight-launch-test/node:20');
+  await host.must('config:set', '--no-restart', staging, 'WHO=staging');
+  await host.must('ps:scale', production, 'worker=1');
+  await deploy('slow', { delay: 4 });
+  await deploy('crippled', { worker: true });
+  await deploy('quick');
+});
+
+test.after(async () => {
+  repository.remove();
+  await host.stop();
+});
+
+test('production that was deployed by a plain push is promoted to', async () => {
+  assert.match((await get(url)).body, 'plain');
+  const visitor = Visitor.start(url, ['plain', 'quick']);
+  await host.must('flight-launch:promote');
+  assert.match((await get(url)).body, 'quick');
+  await visitor.stopped();
+});
+
+/**
+ * Kills the next job as soon as its journal has an entry, or, with `unstarted`, before it has any.
+ * @returns what the loop saw: the process that it killed
+ */
+async function killer(at: string): Promise<{ killed: Promise<Result> }> {
+  const known = await host.mustAdmin(`ls -A ${jobs}`);
+  const seen =
+    at === 'unstarted'
+      ? `pid=$(pgrep -f "flight-launch.cjs job ${production} $job\\$" | head -n 1)`
+      : `pid=$(test -f "$journal" && grep -q '"step":"${at}"' "$journal" && sed -n 's/.*"step":"started","process":{"pid":\\([0-9]*\\).*/\\1/p' "$journal" | tail -n 1)`;
+  const killed = host.admin(`
+    cd ${jobs}
+    known='${known}'
+    end=$(($(date +%s) + 120))
+    echo watching
+    while [ "$(date +%s)" -lt "$end" ]; do
+      for job in *; do
+        case "$known" in *"$job"*) continue ;; esac
+        journal=$job/journal.ndjson
+        ${seen}
+        test -n "$pid" || continue
+        kill -9 "$pid"
+        echo "killed $pid"
+        exit 0
+      done
+    done
+    echo 'nothing to kill'
+    exit 1`);
+  await sleep(1000);
+  return { killed };
+}
+
+interface Job {
+  id: string;
+  steps: { step: string; result?: string; exit?: number }[];
+  log: string;
+}
+
+async function lastJob(): Promise<Job> {
+  const id = await host.mustAdmin(`ls ${jobs} | sort | tail -n 1`);
+  const journal = await host.mustAdmin(
+    `cd ${jobs}/${id}; if [ -e journal.ndjson ]; then cat journal.ndjson; fi`,
+  );
+  const log = await host.mustAdmin(`cat ${jobs}/${id}/log`);
+  const steps = journal
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Job['steps'][number]);
+  return { id, steps, log };
+}
+
+/** All that the pipeline stores, and production's image, revision, branch and properties. */
+function everything(): Promise<string> {
+  return host.mustAdmin(`
+    cd "$DOKKU_LIB_ROOT"
+    find data/flight-launch/pipelines/${production} -type f -not -path '*/locks/*' -exec sha256sum {} + | sort
+    find data config -path '*/${production}/*' -type f -exec sha256sum {} + | sort
+    docker image inspect --format '{{.Id}}' dokku/${production}:latest
+    cat "$DOKKU_ROOT/${production}/refs/heads/master" "$DOKKU_ROOT/${production}"/CONTAINER.*`);
+}
+
+interface View {
+  apps: { stage: string; state: string; build: string | null }[];
+  job: unknown;
+}
+
+/** What has to be true once anything has looked at a job that was killed. */
+async function settled(id: string, page: string, result: string): Promise<void> {
+  const { stdout } = await host.must('flight-launch:status', production, '--format', 'json');
+  const view = JSON.parse(stdout) as View;
+  const live = view.apps.find(({ stage }) => stage === 'production');
+  assert.is(`${live?.state} ${live?.build}`, `build ${buildOf(page)}`);
+  assert.is(view.job, null);
+  assert.match((await get(url)).body, page);
+  const { entries } = JSON.parse(
+    (await host.must('flight-launch:history', production, '--format', 'json')).stdout,
+  ) as { entries: { job?: string; result: string }[] };
+  const ofJob = entries.filter(({ job }) => job === id).map((entry) => entry.result);
+  assert.equal(ofJob, result === 'refused' ? [] : [result]);
+  const left = await host.mustAdmin(`
+    cd "$DOKKU_LIB_ROOT/data"
+    ls -A apps/${production} | grep lock
+    find . -path '*/${production}/*' | grep -E '\\.[0-9]+(\\.|$)' | grep -v '/CHECKS\\.'
+    flock --nonblock flight-launch/pipelines/${production}/locks/lock true || echo 'the pipeline is locked'`);
+  assert.is(left, '');
+  const image = await host.mustAdmin(
+    `docker image inspect --format '{{index .Config.Labels "com.flight-launch.build"}}' dokku/${production}:latest`,
+  );
+  assert.is(image, buildOf(page));
+}
+
+interface Kill {
+  at: string;
+  from: string;
+  to: string;
+  /** How it has to end. */
+  ends: 'refused' | 'put-back' | 'live' | 'either';
+}
+
+async function promoteAndKill({ at, from, to, ends }: Kill): Promise<void> {
+  const visitor = Visitor.start(url, [from, to]);
+  const { killed } = await killer(at);
+  const promoted = await host.dokku('flight-launch:promote', '--build', buildOf(to));
+  const loop = await killed;
+  assert.match(loop.output, 'killed', promoted.output);
+  const { id } = await lastJob();
+  // Any command will do.
+  const first = await host.must('flight-launch:status');
+  const { steps, log } = await lastJob();
+  const last = steps.at(-1);
+  assert.is(last?.step, 'ended', first.output);
+  if (ends !== 'either') assert.is(last?.result, ends, log);
+  // One that was written already tells the follower how it ended.
+  if (at !== 'ended') {
+    assert.is(promoted.status, 3, promoted.output);
+    assert.match(promoted.output, 'was interrupted');
+    assert.match(first.output, `promote ${id} of build ${buildOf(to)} was interrupted; settling it first`);
+  }
+  const result = last?.result ?? '';
+  await settled(id, result === 'live' ? to : from, result);
+  const before = await everything();
+  await host.must('flight-launch:status');
+  assert.is(await everything(), before);
+  await visitor.stopped();
+  if (result === 'put-back') assert.match(log, 'the promote failed');
+  if (result === 'live') assert.match(log, `Build ${buildOf(to)} is live on ${production}`);
+  if (result === 'refused') assert.match(log, 'was interrupted before it changed anything');
+}
+
+test('killed before it has started', async () => {
+  await promoteAndKill({ at: 'unstarted', from: 'quick', to: 'slow', ends: 'refused' });
+});
+
+test('killed at started', async () => {
+  await promoteAndKill({ at: 'started', from: 'quick', to: 'slow', ends: 'either' });
+});
+
+test('killed at noted', async () => {
+  await promoteAndKill({ at: 'noted', from: 'quick', to: 'slow', ends: 'put-back' });
+});
+
+test('F44 builds:cancel ends the deploy, and the promoter puts things right', async () => {
+  const before = await host.mustAdmin(`docker image inspect --format '{{.Id}}' dokku/${production}:latest`);
+  const visitor = Visitor.start(url, ['quick']);
+  const promoting = host.dokku('flight-launch:promote', '--build', buildOf('slow'));
+  await host.mustAdmin(`
+    end=$(($(date +%s) + 120))
+    until grep -q 'Attempting pre-flight checks' "$(ls -td ${jobs}/* | head -n 1)/log"; do
+      test "$(date +%s)" -lt "$end" || exit 1
+    done`);
+  await host.must('builds:cancel', production);
+  const promoted = await promoting;
+  assert.is(promoted.status, 1, promoted.output);
+  await visitor.stopped();
+  await settled((await lastJob()).id, 'quick', 'put-back');
+  assert.is(
+    await host.mustAdmin(`docker image inspect --format '{{.Id}}' dokku/${production}:latest`),
+    before,
+  );
+  const running = await host.mustAdmin(
+    `docker ps --quiet --filter label=com.dokku.app-name=${production} --filter label=com.flight-launch.build=${buildOf('slow')}`,
+  );
+  assert.is(running, '');
+});
+
+test('killed at releasing, the release goes on and counts', async () => {
+  await promoteAndKill({ at: 'releasing', from: 'quick', to: 'slow', ends: 'live' });
+});
+
+test('killed at released', async () => {
+  await promoteAndKill({ at: 'released', from: 'slow', to: 'quick', ends: 'live' });
+});
+
+test('killed while it puts back', async () => {
+  await promoteAndKill({ at: 'putting-back', from: 'quick', to: 'crippled', ends: 'put-back' });
+});
+
+test('killed at ended', async () => {
+  await promoteAndKill({ at: 'ended', from: 'quick', to: 'slow', ends: 'live' });
+});
+
+test('F27 a journal whose last line is torn is settled, wherever it was cut', async () => {
+  const { id, steps } = await lastJob();
+  assert.is(steps.at(-1)?.step, 'ended');
+  const journal = `${jobs}/${id}/journal.ndjson`;
+  const length = Number(await host.mustAdmin(`tail -n 1 ${journal} | wc -c`));
+  const whole = await host.mustAdmin(`cat ${journal}`);
+  for (const cut of [1, 2, Math.floor(length / 2), length - 1, length]) {
+    await host.mustAdmin(`truncate --size=-${cut} ${journal}`);
+    await host.must('flight-launch:status');
+    await settled(id, 'slow', 'live');
+    await host.mustAdmin(`cat > ${journal}`, `${whole}\n`);
+  }
+});
+
+test('somebody else deploys between the kill and the next command: theirs stays', async () => {
+  const { killed } = await killer('noted');
+  await host.dokku('flight-launch:promote', '--build', buildOf('quick'));
+  assert.match((await killed).output, 'killed');
+  await repository.commit('theirs', server('theirs'));
+  const pushed = await repository.mustPush(host, production);
+  builds.set('theirs', /flight-launch: build (\S+) of pipeline/.exec(pushed.output)?.[1] ?? '');
+  await host.must('flight-launch:status');
+  const { id, steps } = await lastJob();
+  assert.is(steps.at(-1)?.result, 'put-back');
+  await settled(id, 'theirs', 'put-back');
+  assert.is((await host.must('config:get', production, 'GIT_REV')).stdout.trim(), await repository.head());
+});
+
+test.run();

@@ -1,4 +1,4 @@
-import { lastStep, parseJournal, type JournalEntry } from '../../src/domain/job';
+import { jobId, lastStep, parseJournal, type JournalEntry } from '../../src/domain/job';
 import type { AppContainer } from '../../src/domain/live';
 import { howFar } from '../../src/domain/promotion';
 import { assert, suite } from '../support/suite';
@@ -27,6 +27,16 @@ journal('F27 cut at any byte of its last line, it is what it was before that lin
 
 journal('a broken line before the end is damage', () => {
   thrown(() => parseJournal(`{"format":1,\n${whole}`), Error);
+});
+
+journal('an entry of an unknown format is refused', () => {
+  thrown(() => parseJournal(whole.replace('"format":1', '"format":2')), Error);
+});
+
+journal('ids of jobs are their time, numbered where it is taken', () => {
+  const at = Date.UTC(2017, 3, 15, 9, 30, 12);
+  assert.is(jobId(at, []), '20170415-093012');
+  assert.is(jobId(at, ['20170415-093012', '20170415-093012-2']), '20170415-093012-3');
 });
 
 journal.run();

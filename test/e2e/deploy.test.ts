@@ -1,5 +1,6 @@
 import { Monorepo } from '../support/monorepo';
 import { get, TestHost } from '../support/host';
+import { stateOf } from '../support/rejected';
 import { assert, suite } from '../support/suite';
 
 const test = suite('deploy');
@@ -83,7 +84,8 @@ test('ps:rebuild builds the same commit with the same client', async () => {
 });
 
 test('a failing client stops the deploy with nothing done: page, image, lock and records as before (H1)', async () => {
-  const before = await stateOf('deploy-staging');
+  const app = { host, app: 'deploy-staging', pipeline: 'deploy' };
+  const before = await stateOf(app);
   await repository.commit('Break the client', {
     'client/build.js': 'console.log("about to fail");\nprocess.exit(3);\n',
   });
@@ -93,7 +95,7 @@ test('a failing client stops the deploy with nothing done: page, image, lock and
   assert.match(pushed.output, 'exited with 3');
   assert.match(pushed.output, 'once more');
   assert.match((await get(staging)).body, 'from the first commit');
-  assert.equal(await stateOf('deploy-staging'), before);
+  assert.is(await stateOf(app), before);
   await repository.git('reset', '--quiet', '--hard', 'HEAD~1');
 });
 
@@ -153,20 +155,5 @@ test('a push to an app of no pipeline starts no Node and deploys the whole repos
   assert.not.match(pushed.output, 'flight-launch');
   assert.is(await host.mustAdmin(log), before);
 });
-
-/** What a stopped deploy must leave as it was. */
-async function stateOf(app: string): Promise<object> {
-  const script = `
-    docker image inspect --format '{{.Id}}' dokku/${app}:latest
-    cat "$DOKKU_ROOT/${app}"/CONTAINER.*
-    git -c safe.directory='*' -C "$DOKKU_ROOT/${app}" rev-parse master
-    ls -A "$DOKKU_LIB_ROOT/data/apps/${app}" | grep lock
-    cd "$DOKKU_LIB_ROOT/data/flight-launch"
-    find apps deploys pipelines -type f ! -name '*.log' ! -path '*/locks/*' | sort
-    docker ps --all --quiet --filter label=com.flight-launch.kind
-    docker images --quiet 'flight-launch/*' | sort
-    exit 0`;
-  return { is: await host.mustAdmin(script) };
-}
 
 test.run();

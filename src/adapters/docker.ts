@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import type { ImageBuild } from '../domain/captured-image';
+import type { ImageLayers } from '../domain/disk-use';
 import { ProcessError, UserError } from '../domain/errors';
 import type { ContainerInfo, Docker, ImageInfo } from '../domain/ports';
 import { hasCode } from './files';
@@ -15,6 +16,12 @@ interface Options {
 const image = z.object({
   Id: z.string(),
   Config: z.object({ Labels: z.record(z.string(), z.string()).nullish() }).nullish(),
+});
+
+const layeredImage = z.object({
+  RepoTags: z.array(z.string()).nullish(),
+  Size: z.number(),
+  RootFS: z.object({ Layers: z.array(z.string()).nullish() }),
 });
 
 const container = z.object({
@@ -88,6 +95,16 @@ export class DockerEngine implements Docker {
   async imagesOf(repository: string): Promise<string[]> {
     const output = await this.run(['image', 'ls', '--format', '{{.Repository}}:{{.Tag}}', repository]);
     return output.split('\n').filter((reference) => reference !== '' && !reference.endsWith(':<none>'));
+  }
+
+  async allImages(): Promise<ImageLayers[]> {
+    const ids = await this.run(['image', 'ls', '--all', '--quiet', '--no-trunc']);
+    const unique = [...new Set(ids.split('\n').filter((id) => id !== ''))];
+    if (unique.length === 0) return [];
+    return (await this.#inspect('image', unique)).map((found) => {
+      const { RepoTags, Size, RootFS } = layeredImage.parse(found);
+      return { references: RepoTags ?? [], size: Size, layers: RootFS.Layers ?? [] };
+    });
   }
 
   async tag(source: string, reference: string): Promise<void> {

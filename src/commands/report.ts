@@ -1,3 +1,6 @@
+import { capturedRepository } from '../domain/captured-image';
+import { installRepository } from '../domain/container-plan';
+import { ownBytes } from '../domain/disk-use';
 import type { Pipeline } from '../domain/pipeline';
 import type { Services } from '../domain/ports';
 import { describeSetting, displaySetting, settingNames } from '../domain/settings';
@@ -10,7 +13,7 @@ const usage = 'report [NAME] [--format json]';
 
 export const report: Command = {
   usage,
-  about: 'Show the settings of a pipeline',
+  about: 'Show the settings and the disk use of a pipeline',
   async run(services, args) {
     const given = parseArguments(`flight-launch:${usage}`, args, { optional: ['NAME'], values: ['format'] });
     const json = wantsJson(given);
@@ -29,12 +32,14 @@ export const report: Command = {
 
 type Row = readonly [key: string, value: string, note?: string];
 
-async function collect({ store, dokku }: Services, pipeline: Pipeline): Promise<Row[]> {
+async function collect({ store, dokku, docker }: Services, pipeline: Pipeline): Promise<Row[]> {
   const settings = settingNames.map((name): Row => {
     const stored = pipeline.settings[name];
     const value = displaySetting(name, stored ?? describeSetting(name).fallback);
     return stored === undefined ? [name, value, value === '' ? '' : ' (default)'] : [name, value];
   });
+  const repositories = [capturedRepository(pipeline.name), installRepository(pipeline.name)];
+  const images = (await Promise.all(repositories.map((repository) => docker.imagesOf(repository)))).flat();
   const branch = async (app: string) => ((await dokku.appExists(app)) ? dokku.deployBranch(app) : '');
   return [
     ['staging', pipeline.staging],
@@ -43,6 +48,12 @@ async function collect({ store, dokku }: Services, pipeline: Pipeline): Promise<
     ['production-deploy-branch', await branch(pipeline.production)],
     ...settings,
     ['disk-use', formatBytes(await store.diskUse(pipeline.name)), ' (without images)'],
+    ['images', String(images.length)],
+    [
+      'images-disk-use',
+      formatBytes(ownBytes(repositories, await docker.allImages())),
+      ' (less what other images share)',
+    ],
   ];
 }
 

@@ -9,8 +9,12 @@ export interface ImageBuild {
 }
 
 /** Where a pipeline's captured images live; no app of Dokku has such a repository name. */
+export function capturedRepository(pipeline: string): string {
+  return `flight-launch/${pipeline}`;
+}
+
 export function capturedReference(pipeline: string, build: string): string {
-  return `flight-launch/${pipeline}:${build}`;
+  return `${capturedRepository(pipeline)}:${build}`;
 }
 
 /** Puts the build's name on the app's image, so that the release image and the containers inherit it. */
@@ -48,7 +52,7 @@ export function captureImage(
     dockerfile: lines(
       `FROM ${appImage}`,
       ...scrub,
-      `LABEL com.dokku.app-name=flight-launch/${pipeline} com.dokku.image-stage=captured com.flight-launch.pipeline=${pipeline}`,
+      `LABEL com.dokku.app-name=${capturedRepository(pipeline)} com.dokku.image-stage=captured com.flight-launch.pipeline=${pipeline}`,
     ),
     files:
       builder === 'herokuish' && repositoryEnv !== undefined

@@ -3,6 +3,7 @@ import type { ArtifactRecord, BuildRecord, DeployNote, HistoryEntry } from './bu
 import type { ImageBuild } from './captured-image';
 import type { Artifact, ClientBuild } from './client-build';
 import type { Changes } from './changes';
+import type { ImageLayers } from './disk-use';
 import type { ExitStatus } from './errors';
 import type { JobRecord, JournalEntry } from './job';
 import type { Pipeline } from './pipeline';
@@ -92,6 +93,8 @@ export interface Docker {
   build(build: ImageBuild): Promise<string>;
   /** References (`repository:tag`) of the images of one repository. */
   imagesOf(repository: string): Promise<string[]>;
+  /** Every image of the engine, those that only a build cache holds included. */
+  allImages(): Promise<ImageLayers[]>;
   tag(image: string, reference: string): Promise<void>;
   /** Removes an image's reference; absent is fine. */
   removeImage(reference: string): Promise<void>;

@@ -1,4 +1,4 @@
-import { capturedReference } from '../domain/captured-image';
+import { capturedReference, capturedRepository } from '../domain/captured-image';
 import { installRepository } from '../domain/container-plan';
 import type { Services } from '../domain/ports';
 import { planRetention, type RetentionPlan } from '../domain/retention';
@@ -22,12 +22,12 @@ export async function findRemovable(services: Services, name: string): Promise<R
   if (unfinished !== undefined) inUse.add(unfinished.job.build);
   const builds = await store.builds(name);
   const recorded = new Set(builds.map((build) => build.name));
-  const images = await docker.imagesOf(installRepository(name));
   return planRetention(
     {
       builds,
       artifacts: await store.artifacts(name),
-      installImages: images.map((reference) => reference.slice(reference.lastIndexOf(':') + 1)),
+      installImages: (await docker.imagesOf(installRepository(name))).map(tagOf),
+      images: (await docker.imagesOf(capturedRepository(name))).map(tagOf),
       failedLogs: (await store.buildNames(name)).filter((build) => !recorded.has(build) && !inUse.has(build)),
     },
     effectiveSettings(pipeline.settings).keep,
@@ -51,5 +51,10 @@ export async function applyRetention(
     await locks.tryArtifact(name, key, 'prune', () => store.removeArtifact(name, key));
   }
   for (const tag of plan.installImages) await docker.removeImage(`${installRepository(name)}:${tag}`);
+  for (const build of plan.images) await docker.removeImage(capturedReference(name, build));
   for (const build of plan.failedLogs) await store.removeBuild(name, build);
+}
+
+function tagOf(reference: string): string {
+  return reference.slice(reference.lastIndexOf(':') + 1);
 }

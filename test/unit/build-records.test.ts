@@ -220,6 +220,7 @@ function stored(all: BuildRecord[], more: Partial<Stored> = {}): Stored {
   return {
     builds: all,
     artifacts: all.map((build) => build.client.key),
+    images: all.map((build) => build.name),
     installImages: all.map((build) => build.client.installHash.slice(0, 12)),
     failedLogs: [],
     ...more,
@@ -285,6 +286,19 @@ retention('artifacts and install images that belong to no build go', () => {
   assert.equal(plan.artifacts, [hash(9)]);
   assert.equal(plan.installImages, ['f'.repeat(12)]);
 });
+
+retention(
+  'an image that no build is known for goes; that of a build under way or of a failed one stays',
+  () => {
+    const images = ['shop.1', 'shop.lost', 'shop.failed', 'shop.now'];
+    const plan = planRetention(
+      stored(builds(1), { images, failedLogs: ['shop.failed'] }),
+      1,
+      new Set(['shop.now']),
+    );
+    assert.equal(plan.images, ['shop.lost']);
+  },
+);
 
 retention('of the logs of failed builds the last twenty stay', () => {
   const failedLogs = Array.from({ length: 23 }, (_, index) => `shop.failed${String(index)}`);

@@ -29875,9 +29875,9 @@ async function pendingChanges(services, pipeline3) {
 // src/commands/arguments.ts
 var import_node_util = require("node:util");
 var dokkuFlags = /* @__PURE__ */ new Set(["--quiet", "--trace", "--force"]);
-function parseArguments(usage13, args, rules) {
+function parseArguments(usage14, args, rules) {
   const { required: required2 = [], optional: optional2 = [], values = [], flags = [] } = rules;
-  const wrong = (problem) => new UsageError(problem, { remedy: `Usage: dokku ${usage13}` });
+  const wrong = (problem) => new UsageError(problem, { remedy: `Usage: dokku ${usage14}` });
   const parsed = parse3(
     args.filter((arg) => !dokkuFlags.has(arg)),
     values,
@@ -30110,6 +30110,17 @@ async function readPipeline(services, verb, named) {
   await settleInterrupted(services, pipeline3.name);
   return pipeline3;
 }
+async function visiblePipelines(services, verb) {
+  const visible = [];
+  for (const name of await services.store.pipelines()) {
+    try {
+      visible.push(await readPipeline(services, verb, name));
+    } catch (error62) {
+      if (!(error62 instanceof UserError)) throw error62;
+    }
+  }
+  return visible;
+}
 
 // src/commands/diff.ts
 var usage = "diff [NAME] [--format json]";
@@ -30149,152 +30160,6 @@ function show({ terminal, clock }, changes, clientFolder2) {
     for (const { status: status2, path: path6 } of files) terminal.detail(`${status2} ${printable(path6)}`);
   }
 }
-
-// src/commands/help.ts
-function helpCommand(commands2) {
-  return {
-    usage: "help [COMMAND]",
-    about: "Show this list or what a command takes",
-    run({ terminal }, args) {
-      const verb = parseArguments("flight-launch:help [COMMAND]", args, { optional: ["COMMAND"] }).positional(
-        "COMMAND"
-      );
-      for (const line of verb === void 0 ? overview(commands2()) : detailed(commands2(), verb))
-        terminal.print(line);
-      return Promise.resolve(void 0);
-    }
-  };
-}
-function helpLines(commands2) {
-  return Object.values(commands2).map(({ usage: usage13, about }) => `    flight-launch:${usage13}, ${about}`).sort();
-}
-function overview(commands2) {
-  const rows = Object.values(commands2).map(({ usage: usage13, about }) => [`flight-launch:${usage13}`, about]);
-  const width = Math.min(60, Math.max(...rows.map(([usage13]) => usage13.length)));
-  return [
-    "Usage: dokku flight-launch[:COMMAND]",
-    "",
-    "Build the client of a monorepo on this host and deploy it with the server.",
-    "",
-    "Additional commands:",
-    ...rows.sort().map(([usage13, about]) => `    ${usage13.padEnd(width)}  ${about}`),
-    "",
-    "Exit status: 0 done; 1 failed (nothing changed or put back); 2 wrong usage or configuration;",
-    "             3 stopped half-way (can be resumed); 4 locked by another; 20 no such app."
-  ];
-}
-function detailed(commands2, name) {
-  const verb = name.replace(/^flight-launch:/, "");
-  const command2 = Object.hasOwn(commands2, verb) ? commands2[verb] : void 0;
-  if (command2 === void 0) {
-    throw new UsageError(`there is no command ${quoted(verb)}`, {
-      remedy: `Commands: ${Object.keys(commands2).sort().join(", ")}.`
-    });
-  }
-  return [`Usage: dokku flight-launch:${command2.usage}`, "", `${command2.about}.`, ...command2.help ?? []];
-}
-
-// src/commands/history.ts
-var usage2 = "history [NAME] [--format json]";
-var history = {
-  usage: usage2,
-  about: "List deploys and promotes and rollbacks",
-  help: ["The newest last: when, what, who, build, commit, image, result and how long it took."],
-  async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage2}`, args, { optional: ["NAME"], values: ["format"] });
-    const json2 = wantsJson(given);
-    const { name } = await readPipeline(services, "history", given.positional("NAME"));
-    const { store, terminal, clock } = services;
-    const entries = await store.history(name);
-    const job = (await unfinishedJob(services, name))?.job;
-    if (json2) {
-      terminal.print(JSON.stringify({ entries: entries.map(toJson), underWay: job ?? null }));
-      return void 0;
-    }
-    terminal.header(`History of pipeline ${name}`);
-    for (const entry of entries) terminal.detail(describe3(entry, clock.now()));
-    if (job !== void 0)
-      terminal.detail(`under way: ${job.kind} ${job.id} of ${job.build} by ${job.by.name}`);
-    return void 0;
-  }
-};
-function toJson(entry) {
-  const { format: _, at: at2, ...rest } = entry;
-  return { at: new Date(at2).toISOString(), ...rest };
-}
-function describe3(entry, now) {
-  const { at: at2, kind, app, build: build2, commit, by, result, durationMs, image: image2 } = entry;
-  const when = new Date(at2).toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
-  const who = by.fingerprint === void 0 ? by.name : `${by.name} (${by.fingerprint})`;
-  const what = `${kind} ${result} on ${app}: ${build2}, commit ${commit.slice(0, 8)}`;
-  const from = image2 === void 0 ? "" : `, image ${image2.replace("sha256:", "").slice(0, 12)}`;
-  return `${when} (${formatAge(now, at2)}) ${what}${from}, by ${who}, took ${formatDuration(durationMs)}`;
-}
-
-// src/commands/list.ts
-var usage3 = "list [--format json]";
-var list2 = {
-  usage: usage3,
-  about: "List the pipelines of this host",
-  async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage3}`, args, { values: ["format"] });
-    const json2 = wantsJson(given);
-    const pipelines = await visiblePipelines(services);
-    const { terminal } = services;
-    if (json2) {
-      terminal.print(
-        JSON.stringify(pipelines.map(({ name, staging, production }) => ({ name, staging, production })))
-      );
-      return;
-    }
-    terminal.header("flight-launch pipelines");
-    if (pipelines.length === 0) terminal.detail("none yet; `dokku flight-launch:setup NAME` creates one");
-    for (const { name, staging, production } of pipelines)
-      terminal.detail(`${name}: ${staging} -> ${production}`);
-  }
-};
-async function visiblePipelines(services) {
-  const visible = [];
-  for (const name of await services.store.pipelines()) {
-    try {
-      visible.push(await readPipeline(services, "list", name));
-    } catch (error62) {
-      if (!(error62 instanceof UserError)) throw error62;
-    }
-  }
-  return visible;
-}
-
-// src/commands/logs.ts
-var usage4 = "logs [JOB] [--pipeline NAME] [--follow]";
-var logs = {
-  usage: usage4,
-  about: "Show the output of a promote or rollback",
-  help: ["That of the last job where none is named. With --follow until it ends, with its exit status."],
-  async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage4}`, args, {
-      optional: ["JOB"],
-      values: ["pipeline"],
-      flags: ["follow"]
-    });
-    const { name } = await readPipeline(services, "logs", given.value("pipeline"));
-    const jobs = await services.jobs.list(name);
-    const wanted2 = given.positional("JOB");
-    const job = wanted2 === void 0 ? jobs.at(-1) : jobs.find(({ id }) => id === wanted2);
-    if (job === void 0) {
-      throw new UserError(
-        wanted2 === void 0 ? `pipeline ${name} has no job yet` : `there is no job ${JSON.stringify(wanted2)}`,
-        {
-          details: jobs.slice(-10).map(({ id, kind, build: build2 }) => `${id}: ${kind} of ${build2}`),
-          remedy: "Name a job, or leave it out for the last one."
-        }
-      );
-    }
-    if (given.flag("follow")) return followJob(services, name, job);
-    await services.jobs.show(name, job.id);
-    return void 0;
-  }
-};
 
 // src/domain/captured-image.ts
 function capturedRepository(pipeline3) {
@@ -30369,6 +30234,9 @@ function sorted(rows) {
 
 // src/domain/promotion.ts
 var neededDisk = 256 * 1024 ** 2;
+function runsLocalImages(scheduler3, pushesToRegistry) {
+  return scheduler3 === "docker-local" || scheduler3 === "k3s" && pushesToRegistry;
+}
 var buildTimeVariables = ["RAILS_ENV", "RACK_ENV", "NODE_ENV", "BUNDLE_WITHOUT", "ASSET_HOST"];
 function planPromotion(facts) {
   const { pipeline: pipeline3, build: build2, production } = facts;
@@ -30433,7 +30301,7 @@ function productionProblems({
       `the build-dir of ${app} is ${buildDir === "" ? "not set" : buildDir}; run \`dokku builder:set ${app} build-dir ${folder2}\``
     );
   }
-  if (scheduler3 !== "docker-local" && !(scheduler3 === "k3s" && pushesToRegistry)) {
+  if (!runsLocalImages(scheduler3, pushesToRegistry)) {
     problems.push(
       `${app} is run by the scheduler ${scheduler3}, which cannot take an image of this host${scheduler3 === "k3s" ? "; set `registry:set push-on-release true`" : ""}`
     );
@@ -30455,6 +30323,265 @@ function rollbackCandidates(builds, live, images) {
   const current = live.state === "build" ? live.build : void 0;
   return builds.filter((build2) => build2.live.production !== void 0 && build2.name !== current).filter((build2) => build2.captured !== void 0 && images.has(build2.captured.reference)).sort((a2, b) => (b.live.production ?? 0) - (a2.live.production ?? 0));
 }
+
+// src/domain/diagnosis.ts
+function examineHost(freeDisk2) {
+  if (freeDisk2 >= neededDisk) return [];
+  return [
+    {
+      subject: "host",
+      problem: "the disk is nearly full",
+      remedy: "Free some space; `flight-launch:prune` removes what is no longer needed."
+    }
+  ];
+}
+function examinePipeline(pipeline3, apps) {
+  const setup2 = `dokku flight-launch:setup ${pipeline3}`;
+  const findings = apps.flatMap((facts) => examineApp(facts, setup2));
+  const [first, second] = apps.filter((facts) => facts.exists);
+  if (first !== void 0 && second !== void 0 && first.buildDir !== second.buildDir) {
+    findings.push({
+      subject: pipeline3,
+      problem: `its apps have different build-dirs: ${first.buildDir || "none"} and ${second.buildDir || "none"}`,
+      remedy: `Run \`${setup2} --build-dir DIR\`.`
+    });
+  }
+  return findings;
+}
+function examineApp(facts, setup2) {
+  const { app } = facts;
+  const found = (problem, remedy) => ({ subject: app, problem, remedy });
+  if (!facts.exists) return [found("the app does not exist", `Run \`${setup2}\`.`)];
+  const { live } = facts;
+  const findings = [];
+  if (!facts.linked) findings.push(found("pushes to it deploy without a client", `Run \`${setup2}\`.`));
+  if (!facts.deployBranch) {
+    findings.push(found("it deploys whichever branch is pushed first, having none set", `Run \`${setup2}\`.`));
+  }
+  if (!runsLocalImages(facts.scheduler, facts.pushesToRegistry)) {
+    findings.push(
+      found(
+        `its scheduler ${facts.scheduler} cannot take an image of this host`,
+        facts.scheduler === "k3s" ? `Run \`dokku registry:set ${app} push-on-release true\`.` : `Run \`dokku scheduler:set ${app} selected docker-local\`.`
+      )
+    );
+  }
+  if (live.state === "mixed") {
+    findings.push(
+      found(
+        "its processes run different builds, left by a deploy that stopped half-way",
+        "Push or promote a build that passes its checks."
+      )
+    );
+  }
+  if (live.state === "build" && !facts.image) {
+    findings.push(
+      found(
+        `the image of its live build ${live.build} is not kept any more`,
+        "Push its commit again before you promote it or go back to it."
+      )
+    );
+  }
+  return findings;
+}
+
+// src/commands/doctor.ts
+var usage2 = "doctor [--format json]";
+var doctor = {
+  usage: usage2,
+  about: "Tell what is wrong here and what mends it",
+  help: [
+    "Looks at the host and at the pipelines whose apps you may use; changes nothing.",
+    "Exit status 1 where anything was found."
+  ],
+  async run(services, args) {
+    const given = parseArguments(`flight-launch:${usage2}`, args, { values: ["format"] });
+    const json2 = wantsJson(given);
+    const { terminal, workTree } = services;
+    const freeDisk2 = await workTree.freeDisk();
+    const { version: docker, findings } = await examineDocker(services);
+    findings.push(...examineHost(freeDisk2));
+    const pipelines = docker === void 0 ? [] : await visiblePipelines(services, "doctor");
+    for (const pipeline3 of pipelines) {
+      const apps = [];
+      for (const stage of stages) apps.push(await factsOf(services, pipeline3, stage));
+      findings.push(...examinePipeline(pipeline3.name, apps));
+    }
+    const host = { docker: docker ?? null, node: process.version, freeDisk: freeDisk2 };
+    if (json2) {
+      const names = pipelines.map(({ name }) => name);
+      terminal.print(JSON.stringify({ host, pipelines: names, findings }));
+    } else {
+      terminal.header("flight-launch:doctor");
+      terminal.detail(`Docker ${docker ?? "none"}, Node.js ${host.node}, ${formatBytes(freeDisk2)} free`);
+      for (const { name } of pipelines) terminal.detail(`looked at pipeline ${name}`);
+      for (const { subject, problem, remedy } of findings) terminal.warn(`${subject}: ${problem}. ${remedy}`);
+      if (findings.length === 0) terminal.detail("nothing is wrong");
+    }
+    return findings.length === 0 ? exitStatus.done : exitStatus.failed;
+  }
+};
+async function examineDocker({ docker }) {
+  try {
+    return { version: await docker.version(), findings: [] };
+  } catch (error62) {
+    if (!(error62 instanceof UserError)) throw error62;
+    return { findings: [{ subject: "host", problem: error62.message, remedy: error62.remedy ?? "" }] };
+  }
+}
+async function factsOf(services, { name, ...apps }, stage) {
+  const { dokku, docker, store } = services;
+  const app = apps[stage];
+  const exists = await dokku.appExists(app);
+  if (!exists) return { app, exists };
+  const live = await findLive(services, name, app, stage);
+  return {
+    app,
+    exists,
+    linked: await store.pipelineOf(app) === name,
+    buildDir: await dokku.buildDir(app),
+    deployBranch: await dokku.property("git", app, "deploy-branch") !== null,
+    scheduler: await dokku.scheduler(app),
+    pushesToRegistry: await dokku.property("registry", app, "push-on-release") === "true",
+    live,
+    image: live.state === "build" && await docker.image(capturedReference(name, live.build)) !== void 0
+  };
+}
+
+// src/commands/help.ts
+function helpCommand(commands2) {
+  return {
+    usage: "help [COMMAND]",
+    about: "Show this list or what a command takes",
+    run({ terminal }, args) {
+      const verb = parseArguments("flight-launch:help [COMMAND]", args, { optional: ["COMMAND"] }).positional(
+        "COMMAND"
+      );
+      for (const line of verb === void 0 ? overview(commands2()) : detailed(commands2(), verb))
+        terminal.print(line);
+      return Promise.resolve(void 0);
+    }
+  };
+}
+function helpLines(commands2) {
+  return Object.values(commands2).map(({ usage: usage14, about }) => `    flight-launch:${usage14}, ${about}`).sort();
+}
+function overview(commands2) {
+  const rows = Object.values(commands2).map(({ usage: usage14, about }) => [`flight-launch:${usage14}`, about]);
+  const width = Math.min(60, Math.max(...rows.map(([usage14]) => usage14.length)));
+  return [
+    "Usage: dokku flight-launch[:COMMAND]",
+    "",
+    "Build the client of a monorepo on this host and deploy it with the server.",
+    "",
+    "Additional commands:",
+    ...rows.sort().map(([usage14, about]) => `    ${usage14.padEnd(width)}  ${about}`),
+    "",
+    "Exit status: 0 done; 1 failed (nothing changed or put back); 2 wrong usage or configuration;",
+    "             3 stopped half-way (can be resumed); 4 locked by another; 20 no such app."
+  ];
+}
+function detailed(commands2, name) {
+  const verb = name.replace(/^flight-launch:/, "");
+  const command2 = Object.hasOwn(commands2, verb) ? commands2[verb] : void 0;
+  if (command2 === void 0) {
+    throw new UsageError(`there is no command ${quoted(verb)}`, {
+      remedy: `Commands: ${Object.keys(commands2).sort().join(", ")}.`
+    });
+  }
+  return [`Usage: dokku flight-launch:${command2.usage}`, "", `${command2.about}.`, ...command2.help ?? []];
+}
+
+// src/commands/history.ts
+var usage3 = "history [NAME] [--format json]";
+var history = {
+  usage: usage3,
+  about: "List deploys and promotes and rollbacks",
+  help: ["The newest last: when, what, who, build, commit, image, result and how long it took."],
+  async run(services, args) {
+    const given = parseArguments(`flight-launch:${usage3}`, args, { optional: ["NAME"], values: ["format"] });
+    const json2 = wantsJson(given);
+    const { name } = await readPipeline(services, "history", given.positional("NAME"));
+    const { store, terminal, clock } = services;
+    const entries = await store.history(name);
+    const job = (await unfinishedJob(services, name))?.job;
+    if (json2) {
+      terminal.print(JSON.stringify({ entries: entries.map(toJson), underWay: job ?? null }));
+      return void 0;
+    }
+    terminal.header(`History of pipeline ${name}`);
+    for (const entry of entries) terminal.detail(describe3(entry, clock.now()));
+    if (job !== void 0)
+      terminal.detail(`under way: ${job.kind} ${job.id} of ${job.build} by ${job.by.name}`);
+    return void 0;
+  }
+};
+function toJson(entry) {
+  const { format: _, at: at2, ...rest } = entry;
+  return { at: new Date(at2).toISOString(), ...rest };
+}
+function describe3(entry, now) {
+  const { at: at2, kind, app, build: build2, commit, by, result, durationMs, image: image2 } = entry;
+  const when = new Date(at2).toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
+  const who = by.fingerprint === void 0 ? by.name : `${by.name} (${by.fingerprint})`;
+  const what = `${kind} ${result} on ${app}: ${build2}, commit ${commit.slice(0, 8)}`;
+  const from = image2 === void 0 ? "" : `, image ${image2.replace("sha256:", "").slice(0, 12)}`;
+  return `${when} (${formatAge(now, at2)}) ${what}${from}, by ${who}, took ${formatDuration(durationMs)}`;
+}
+
+// src/commands/list.ts
+var usage4 = "list [--format json]";
+var list2 = {
+  usage: usage4,
+  about: "List the pipelines of this host",
+  async run(services, args) {
+    const given = parseArguments(`flight-launch:${usage4}`, args, { values: ["format"] });
+    const json2 = wantsJson(given);
+    const pipelines = await visiblePipelines(services, "list");
+    const { terminal } = services;
+    if (json2) {
+      terminal.print(
+        JSON.stringify(pipelines.map(({ name, staging, production }) => ({ name, staging, production })))
+      );
+      return;
+    }
+    terminal.header("flight-launch pipelines");
+    if (pipelines.length === 0) terminal.detail("none yet; `dokku flight-launch:setup NAME` creates one");
+    for (const { name, staging, production } of pipelines)
+      terminal.detail(`${name}: ${staging} -> ${production}`);
+  }
+};
+
+// src/commands/logs.ts
+var usage5 = "logs [JOB] [--pipeline NAME] [--follow]";
+var logs = {
+  usage: usage5,
+  about: "Show the output of a promote or rollback",
+  help: ["That of the last job where none is named. With --follow until it ends, with its exit status."],
+  async run(services, args) {
+    const given = parseArguments(`flight-launch:${usage5}`, args, {
+      optional: ["JOB"],
+      values: ["pipeline"],
+      flags: ["follow"]
+    });
+    const { name } = await readPipeline(services, "logs", given.value("pipeline"));
+    const jobs = await services.jobs.list(name);
+    const wanted2 = given.positional("JOB");
+    const job = wanted2 === void 0 ? jobs.at(-1) : jobs.find(({ id }) => id === wanted2);
+    if (job === void 0) {
+      throw new UserError(
+        wanted2 === void 0 ? `pipeline ${name} has no job yet` : `there is no job ${JSON.stringify(wanted2)}`,
+        {
+          details: jobs.slice(-10).map(({ id, kind, build: build2 }) => `${id}: ${kind} of ${build2}`),
+          remedy: "Name a job, or leave it out for the last one."
+        }
+      );
+    }
+    if (given.flag("follow")) return followJob(services, name, job);
+    await services.jobs.show(name, job.id);
+    return void 0;
+  }
+};
 
 // src/operations/promotion.ts
 async function requestPromotion(services, pipeline3, { kind, build: build2, dryRun, detach }) {
@@ -30505,9 +30632,9 @@ async function describe4({ terminal, clock, docker }, pipeline3, build2) {
 }
 
 // src/commands/promote.ts
-var usage5 = "promote [--pipeline NAME] [--build BUILD] [--dry-run] [--detach]";
+var usage6 = "promote [--pipeline NAME] [--build BUILD] [--dry-run] [--detach]";
 var promote = {
-  usage: usage5,
+  usage: usage6,
   about: "Put staging's live build on production",
   help: [
     "Takes the image that was tested on staging, or that of BUILD, and releases it with the configuration of production.",
@@ -30515,7 +30642,7 @@ var promote = {
     "`flight-launch:logs --follow` picks it up again. What fails is put back."
   ],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage5}`, args, {
+    const given = parseArguments(`flight-launch:${usage6}`, args, {
       values: ["pipeline", "build"],
       flags: ["dry-run", "detach"]
     });
@@ -30875,13 +31002,13 @@ function tagOf(reference) {
 }
 
 // src/commands/prune.ts
-var usage6 = "prune [NAME] [--dry-run]";
+var usage7 = "prune [NAME] [--dry-run]";
 var prune = {
-  usage: usage6,
+  usage: usage7,
   about: "Remove stored builds that are not kept for rollback",
   help: ["The setting `keep` says how many live builds of each app stay. Every deploy prunes as well."],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage6}`, args, { optional: ["NAME"], flags: ["dry-run"] });
+    const given = parseArguments(`flight-launch:${usage7}`, args, { optional: ["NAME"], flags: ["dry-run"] });
     const { name } = await readPipeline(services, "prune", given.positional("NAME"));
     const { locks, terminal } = services;
     await locks.pipeline(name, "prune", async () => {
@@ -30924,12 +31051,12 @@ function stacks(layers) {
 }
 
 // src/commands/report.ts
-var usage7 = "report [NAME] [--format json]";
+var usage8 = "report [NAME] [--format json]";
 var report = {
-  usage: usage7,
+  usage: usage8,
   about: "Show the settings and the disk use of a pipeline",
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage7}`, args, { optional: ["NAME"], values: ["format"] });
+    const given = parseArguments(`flight-launch:${usage8}`, args, { optional: ["NAME"], values: ["format"] });
     const json2 = wantsJson(given);
     const pipeline3 = await readPipeline(services, "report", given.positional("NAME"));
     const rows = await collect(services, pipeline3);
@@ -30973,16 +31100,16 @@ function title(key) {
 }
 
 // src/commands/rollback.ts
-var usage8 = "rollback BUILD | --previous [--pipeline NAME] [--dry-run] [--detach]";
+var usage9 = "rollback BUILD | --previous [--pipeline NAME] [--dry-run] [--detach]";
 var rollback = {
-  usage: usage8,
+  usage: usage9,
   about: "Put an earlier build of production on production again",
   help: [
     "Nothing is built. Release tasks (predeploy, release, postdeploy) of that build run again, such as migrations;",
     "they do not undo what later ones did to a database."
   ],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage8}`, args, {
+    const given = parseArguments(`flight-launch:${usage9}`, args, {
       optional: ["BUILD"],
       values: ["pipeline"],
       flags: ["previous", "dry-run", "detach"]
@@ -30990,7 +31117,7 @@ var rollback = {
     const name = given.positional("BUILD");
     if (name === void 0 !== given.flag("previous")) {
       throw new UsageError("rollback takes either a build or --previous", {
-        remedy: `Usage: dokku flight-launch:${usage8}`
+        remedy: `Usage: dokku flight-launch:${usage9}`
       });
     }
     const pipeline3 = await readPipeline(services, "rollback", given.value("pipeline"));
@@ -31024,9 +31151,9 @@ async function choose(services, pipeline3, name) {
 }
 
 // src/commands/set.ts
-var usage9 = "set NAME KEY [VALUE] [--dry-run]";
+var usage10 = "set NAME KEY [VALUE] [--dry-run]";
 var set2 = {
-  usage: usage9,
+  usage: usage10,
   about: "Change a setting of a pipeline or clear it",
   help: [
     "Without VALUE the setting goes back to its default. Settings:",
@@ -31036,7 +31163,7 @@ var set2 = {
     })
   ],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage9}`, args, {
+    const given = parseArguments(`flight-launch:${usage10}`, args, {
       required: ["NAME", "KEY"],
       optional: ["VALUE"],
       flags: ["dry-run"]
@@ -31060,9 +31187,9 @@ var set2 = {
 };
 
 // src/commands/setup.ts
-var usage10 = "setup NAME [--staging APP] [--production APP] [--build-dir DIR] [--dry-run]";
+var usage11 = "setup NAME [--staging APP] [--production APP] [--build-dir DIR] [--dry-run]";
 var setup = {
-  usage: usage10,
+  usage: usage11,
   about: "Create a pipeline or bring it up to date",
   help: [
     "Creates what is missing: the pipeline and its two apps (NAME-staging and NAME where no others are named).",
@@ -31070,7 +31197,7 @@ var setup = {
     "It may be run again at any time; what is right already stays."
   ],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage10}`, args, {
+    const given = parseArguments(`flight-launch:${usage11}`, args, {
       required: ["NAME"],
       values: ["staging", "production", "build-dir"],
       flags: ["dry-run"]
@@ -31200,12 +31327,12 @@ async function unrelatedHistories({ repository, source }, pipeline3, branches) {
 }
 
 // src/commands/status.ts
-var usage11 = "status [NAME] [--format json]";
+var usage12 = "status [NAME] [--format json]";
 var status = {
-  usage: usage11,
+  usage: usage12,
   about: "Show what is live on the apps of a pipeline",
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage11}`, args, { optional: ["NAME"], values: ["format"] });
+    const given = parseArguments(`flight-launch:${usage12}`, args, { optional: ["NAME"], values: ["format"] });
     const json2 = wantsJson(given);
     const pipeline3 = await readPipeline(services, "status", given.positional("NAME"));
     const views = [];
@@ -31321,16 +31448,16 @@ function describeLive({ stage, app, exists, live, containers }, now) {
 }
 
 // src/commands/unlink.ts
-var usage12 = "unlink NAME [--dry-run]";
+var usage13 = "unlink NAME [--dry-run]";
 var unlink = {
-  usage: usage12,
+  usage: usage13,
   about: "Remove a pipeline and what it stored but not its apps",
   help: [
     "The apps stay as they are and go on running; their pushes are no longer handled by flight-launch.",
     "Stored clients, images for rollback, settings and logs go; the history is kept aside."
   ],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage12}`, args, { required: ["NAME"], flags: ["dry-run"] });
+    const given = parseArguments(`flight-launch:${usage13}`, args, { required: ["NAME"], flags: ["dry-run"] });
     const pipeline3 = await readPipeline(services, "unlink", given.positional("NAME"));
     const { terminal, locks } = services;
     terminal.header(`Removing pipeline ${pipeline3.name} (${pipeline3.staging}, ${pipeline3.production})`);
@@ -31372,6 +31499,7 @@ async function remove({ store, docker }, pipeline3) {
 var commands = {
   help: helpCommand(() => commands),
   diff,
+  doctor,
   history,
   list: list2,
   logs,
@@ -40306,6 +40434,9 @@ var DockerEngine = class {
     });
     done.catch(() => void 0);
     return { ...child, done };
+  }
+  async version() {
+    return (await this.run(["version", "--format", "{{.Server.Version}}"])).trim();
   }
   async image(reference) {
     const [found] = await this.#inspect("image", [reference]);

@@ -64,6 +64,10 @@ export class DockerEngine implements Docker {
     return { ...child, done };
   }
 
+  async version(): Promise<string> {
+    return (await this.run(['version', '--format', '{{.Server.Version}}'])).trim();
+  }
+
   async image(reference: string): Promise<ImageInfo | undefined> {
     const [found] = await this.#inspect('image', [reference]);
     if (found === undefined) return undefined;

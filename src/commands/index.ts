@@ -1,5 +1,6 @@
 import type { Command } from './command';
 import { diff } from './diff';
+import { doctor } from './doctor';
 import { helpCommand } from './help';
 import { history } from './history';
 import { list } from './list';
@@ -17,6 +18,7 @@ import { unlink } from './unlink';
 export const commands: Readonly<Record<string, Command>> = {
   help: helpCommand(() => commands),
   diff,
+  doctor,
   history,
   list,
   logs,

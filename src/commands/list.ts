@@ -1,9 +1,6 @@
-import { UserError } from '../domain/errors';
-import type { Pipeline } from '../domain/pipeline';
-import type { Services } from '../domain/ports';
 import { parseArguments, wantsJson } from './arguments';
 import type { Command } from './command';
-import { readPipeline } from './pipeline-argument';
+import { visiblePipelines } from './pipeline-argument';
 
 const usage = 'list [--format json]';
 
@@ -13,7 +10,7 @@ export const list: Command = {
   async run(services, args) {
     const given = parseArguments(`flight-launch:${usage}`, args, { values: ['format'] });
     const json = wantsJson(given);
-    const pipelines = await visiblePipelines(services);
+    const pipelines = await visiblePipelines(services, 'list');
     const { terminal } = services;
     if (json) {
       terminal.print(
@@ -27,16 +24,3 @@ export const list: Command = {
       terminal.detail(`${name}: ${staging} -> ${production}`);
   },
 };
-
-/** Those whose apps the caller may use. */
-async function visiblePipelines(services: Services): Promise<Pipeline[]> {
-  const visible: Pipeline[] = [];
-  for (const name of await services.store.pipelines()) {
-    try {
-      visible.push(await readPipeline(services, 'list', name));
-    } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-    }
-  }
-  return visible;
-}

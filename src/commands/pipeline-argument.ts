@@ -1,3 +1,4 @@
+import { UserError } from '../domain/errors';
 import { choosePipeline, type Pipeline } from '../domain/pipeline';
 import type { Services } from '../domain/ports';
 import { settleInterrupted } from '../operations/job-runs';
@@ -17,4 +18,17 @@ export async function readPipeline(
   await dokku.authorize(`flight-launch:${verb}`, [pipeline.staging, pipeline.production]);
   await settleInterrupted(services, pipeline.name);
   return pipeline;
+}
+
+/** Those whose apps the caller may use. */
+export async function visiblePipelines(services: Services, verb: string): Promise<Pipeline[]> {
+  const visible: Pipeline[] = [];
+  for (const name of await services.store.pipelines()) {
+    try {
+      visible.push(await readPipeline(services, verb, name));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+    }
+  }
+  return visible;
 }

@@ -85,6 +85,8 @@ export interface ContainerInfo {
 
 /** The Docker engine. Every method throws UserError where the engine does not answer. */
 export interface Docker {
+  /** Version of the engine. */
+  version(): Promise<string>;
   /** Undefined where there is no such image. */
   image(reference: string): Promise<ImageInfo | undefined>;
   /** Those of the containers that exist, in the order given. */

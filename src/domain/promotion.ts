@@ -35,7 +35,12 @@ export interface PromotionPlan {
 }
 
 /** Less than this and a deploy would likely stop half-way. */
-const neededDisk = 256 * 1024 ** 2;
+export const neededDisk = 256 * 1024 ** 2;
+
+/** Whether a scheduler can run an image of this host; k3s can once Dokku has pushed it to a registry. */
+export function runsLocalImages(scheduler: string, pushesToRegistry: boolean): boolean {
+  return scheduler === 'docker-local' || (scheduler === 'k3s' && pushesToRegistry);
+}
 
 /** Variables that frameworks read while they build: where they differ, production would get staging's build. */
 const buildTimeVariables = ['RAILS_ENV', 'RACK_ENV', 'NODE_ENV', 'BUNDLE_WITHOUT', 'ASSET_HOST'];
@@ -114,7 +119,7 @@ function productionProblems({
       `the build-dir of ${app} is ${buildDir === '' ? 'not set' : buildDir}; run \`dokku builder:set ${app} build-dir ${folder}\``,
     );
   }
-  if (scheduler !== 'docker-local' && !(scheduler === 'k3s' && pushesToRegistry)) {
+  if (!runsLocalImages(scheduler, pushesToRegistry)) {
     problems.push(
       `${app} is run by the scheduler ${scheduler}, which cannot take an image of this host${scheduler === 'k3s' ? '; set `registry:set push-on-release true`' : ''}`,
     );

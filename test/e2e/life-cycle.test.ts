@@ -132,6 +132,29 @@ test('list, report and set show and change settings, for people and as JSON', as
   assert.is((await settings('life-cycle'))['staging-deploy-branch'], 'master');
 });
 
+test('doctor finds nothing after setup, and names what was changed since, with what mends it (H23)', async () => {
+  const well = await host.must('flight-launch:doctor');
+  assert.match(well.stdout, 'looked at pipeline life-cycle');
+  assert.match(well.stdout, 'nothing is wrong');
+
+  await host.must('git:set', 'life-cycle-staging', 'deploy-branch');
+  await host.must('builder:set', 'life-cycle', 'build-dir');
+  const before = await written();
+  const ill = await host.dokku('flight-launch:doctor');
+  assert.is(ill.status, 1);
+  assert.match(ill.output, 'life-cycle-staging: it deploys whichever branch is pushed first');
+  assert.match(ill.output, 'life-cycle: its apps have different build-dirs: server and none.');
+  const { stdout } = await host.dokku('flight-launch:doctor', '--format', 'json');
+  const told = JSON.parse(stdout) as { host: { docker: string }; findings: { remedy: string }[] };
+  assert.match(told.host.docker, /^\d+\./);
+  assert.is(told.findings.length, 2);
+  assert.is(await written(), before);
+
+  assert.match(told.findings[0]?.remedy ?? '', 'dokku flight-launch:setup life-cycle');
+  await host.must('flight-launch:setup', 'life-cycle');
+  await host.must('flight-launch:doctor');
+});
+
 test('help: the overview, one command, and the lines that Dokku collects', async () => {
   for (const words of [['flight-launch'], ['flight-launch:help']]) {
     const shown = await host.must(...words);

@@ -127,7 +127,7 @@ help('no option is spelled like one that is eaten on the way', () => {
 });
 
 help('every command that changes something has a dry run', () => {
-  const readers = ['diff', 'help', 'history', 'list', 'logs', 'report', 'status'];
+  const readers = ['diff', 'doctor', 'help', 'history', 'list', 'logs', 'report', 'status'];
   for (const [verb, { usage }] of Object.entries(commands)) {
     assert.is(usage.includes('[--dry-run]'), !readers.includes(verb), verb);
   }
@@ -166,7 +166,7 @@ help('an unknown command is answered with those that there are', async () => {
       UsageError,
     );
     assert.is(error.message, `there is no command "${name}"`);
-    assert.match(error.remedy ?? '', /^Commands: diff, help, history, list, /);
+    assert.match(error.remedy ?? '', /^Commands: diff, doctor, help, history, list, /);
   }
 });
 

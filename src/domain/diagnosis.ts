@@ -1,0 +1,100 @@
+import type { Live } from './live';
+import { neededDisk, runsLocalImages } from './promotion';
+
+/** One thing that is wrong, and what mends it. */
+export interface Finding {
+  /** The host, a pipeline or an app. */
+  subject: string;
+  problem: string;
+  remedy: string;
+}
+
+/** An app of a pipeline as it is found. */
+export type AppFacts = MissingApp | ExistingApp;
+
+interface MissingApp {
+  app: string;
+  exists: false;
+}
+
+interface ExistingApp {
+  app: string;
+  exists: true;
+  /** Whether pushes to it are taken for the pipeline's. */
+  linked: boolean;
+  /** Empty where there is none. */
+  buildDir: string;
+  /** Whether it has a deploy branch of its own (H23). */
+  deployBranch: boolean;
+  scheduler: string;
+  pushesToRegistry: boolean;
+  live: Live;
+  /** Whether the image of its live build is kept. */
+  image: boolean;
+}
+
+/** @param freeDisk bytes free for our files */
+export function examineHost(freeDisk: number): Finding[] {
+  if (freeDisk >= neededDisk) return [];
+  return [
+    {
+      subject: 'host',
+      problem: 'the disk is nearly full',
+      remedy: 'Free some space; `flight-launch:prune` removes what is no longer needed.',
+    },
+  ];
+}
+
+/** What would make a push, a promote or a rollback of the pipeline fail or go astray. */
+export function examinePipeline(pipeline: string, apps: readonly AppFacts[]): Finding[] {
+  const setup = `dokku flight-launch:setup ${pipeline}`;
+  const findings = apps.flatMap((facts) => examineApp(facts, setup));
+  const [first, second] = apps.filter((facts) => facts.exists);
+  if (first !== undefined && second !== undefined && first.buildDir !== second.buildDir) {
+    findings.push({
+      subject: pipeline,
+      problem: `its apps have different build-dirs: ${first.buildDir || 'none'} and ${second.buildDir || 'none'}`,
+      remedy: `Run \`${setup} --build-dir DIR\`.`,
+    });
+  }
+  return findings;
+}
+
+function examineApp(facts: AppFacts, setup: string): Finding[] {
+  const { app } = facts;
+  const found = (problem: string, remedy: string): Finding => ({ subject: app, problem, remedy });
+  if (!facts.exists) return [found('the app does not exist', `Run \`${setup}\`.`)];
+  const { live } = facts;
+  const findings: Finding[] = [];
+  if (!facts.linked) findings.push(found('pushes to it deploy without a client', `Run \`${setup}\`.`));
+  if (!facts.deployBranch) {
+    findings.push(found('it deploys whichever branch is pushed first, having none set', `Run \`${setup}\`.`));
+  }
+  if (!runsLocalImages(facts.scheduler, facts.pushesToRegistry)) {
+    findings.push(
+      found(
+        `its scheduler ${facts.scheduler} cannot take an image of this host`,
+        facts.scheduler === 'k3s'
+          ? `Run \`dokku registry:set ${app} push-on-release true\`.`
+          : `Run \`dokku scheduler:set ${app} selected docker-local\`.`,
+      ),
+    );
+  }
+  if (live.state === 'mixed') {
+    findings.push(
+      found(
+        'its processes run different builds, left by a deploy that stopped half-way',
+        'Push or promote a build that passes its checks.',
+      ),
+    );
+  }
+  if (live.state === 'build' && !facts.image) {
+    findings.push(
+      found(
+        `the image of its live build ${live.build} is not kept any more`,
+        'Push its commit again before you promote it or go back to it.',
+      ),
+    );
+  }
+  return findings;
+}

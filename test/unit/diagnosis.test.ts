@@ -1,0 +1,65 @@
+import { examineHost, examinePipeline, type AppFacts } from '../../src/domain/diagnosis';
+import { assert, suite } from '../support/suite';
+
+const test = suite('diagnosis');
+
+type Existing = Extract<AppFacts, { exists: true }>;
+
+function app(changes: Partial<Existing> = {}): Existing {
+  return {
+    app: 'shop',
+    exists: true,
+    linked: true,
+    buildDir: 'server',
+    deployBranch: true,
+    scheduler: 'docker-local',
+    pushesToRegistry: false,
+    live: { state: 'build', build: 'shop.1', record: undefined },
+    image: true,
+    ...changes,
+  };
+}
+
+const found = (...apps: AppFacts[]) =>
+  examinePipeline('shop', apps).map(({ subject, problem, remedy }) => `${subject}: ${problem}. ${remedy}`);
+
+test('a pipeline in order, and a host with room, yield nothing', () => {
+  assert.equal(found(app({ app: 'shop-staging' }), app()), []);
+  assert.equal(found(app({ live: { state: 'not-deployed' }, image: false })), []);
+  assert.equal(examineHost(2 ** 40), []);
+});
+
+test('a host without room is told', () => {
+  assert.is(examineHost(1024)[0]?.problem, 'the disk is nearly full');
+});
+
+test('of an app that is gone nothing else is said', () => {
+  const lines = found({ app: 'shop-staging', exists: false }, app());
+  assert.equal(lines, ['shop-staging: the app does not exist. Run `dokku flight-launch:setup shop`.']);
+});
+
+test('each mistake is told for itself, all at once (H23)', () => {
+  const lines = found(app({ linked: false, deployBranch: false, image: false }));
+  assert.is(lines.length, 3);
+  assert.match(lines[0] ?? '', 'deploy without a client');
+  assert.match(lines[1] ?? '', 'whichever branch is pushed first');
+  assert.match(lines[2] ?? '', 'the image of its live build shop.1 is not kept');
+});
+
+test('apps with different build-dirs are told once', () => {
+  const lines = found(app({ app: 'shop-staging' }), app({ buildDir: '' }));
+  assert.is(lines.length, 1);
+  assert.match(lines[0] ?? '', 'shop: its apps have different build-dirs: server and none.');
+});
+
+test('a scheduler that takes no image of this host is told, with what makes it take one', () => {
+  assert.match(found(app({ scheduler: 'k3s' }))[0] ?? '', 'push-on-release true');
+  assert.equal(found(app({ scheduler: 'k3s', pushesToRegistry: true })), []);
+  assert.match(found(app({ scheduler: 'nomad' }))[0] ?? '', 'selected docker-local');
+});
+
+test('a mixture is told', () => {
+  assert.match(found(app({ live: { state: 'mixed', builds: [] } }))[0] ?? '', 'run different builds');
+});
+
+test.run();

@@ -29716,6 +29716,8 @@ var buildRecord = external_exports.object({
   name: external_exports.string(),
   app: external_exports.string(),
   commit: external_exports.string().regex(/^[0-9a-f]{40,64}$/),
+  /** As the repository's own version files tell it. */
+  version: external_exports.string().optional(),
   by: person,
   /** Milliseconds since the epoch, like all times in records. */
   startedAt: external_exports.number(),
@@ -29772,11 +29774,20 @@ var historyEntry = external_exports.object({
   app: external_exports.string(),
   build: external_exports.string(),
   commit: external_exports.string(),
+  version: external_exports.string().optional(),
   image: external_exports.string().optional(),
   by: person,
   result: external_exports.enum(["live", "put-back", "mixed"]),
   durationMs: external_exports.number()
 });
+function historyOf({ name, commit, version: version2, captured }) {
+  return {
+    build: name,
+    commit,
+    ...version2 === void 0 ? {} : { version: version2 },
+    ...captured === void 0 ? {} : { image: captured.image }
+  };
+}
 var buildLabel = "com.flight-launch.build";
 var commitLabel = "com.flight-launch.commit";
 function buildName(app, buildId, taken) {
@@ -29839,9 +29850,7 @@ async function recordDeploy(services, pipeline3, stage, record3) {
     at: at2,
     kind: "deploy",
     app: record3.app,
-    build: record3.name,
-    commit: record3.commit,
-    ...record3.captured === void 0 ? {} : { image: record3.captured.image },
+    ...historyOf(record3),
     by: record3.by,
     result: "live",
     durationMs: at2 - record3.startedAt
@@ -30497,7 +30506,7 @@ var usage3 = "history [NAME] [--format json]";
 var history = {
   usage: usage3,
   about: "List deploys and promotes and rollbacks",
-  help: ["The newest last: when, what, who, build, commit, image, result and how long it took."],
+  help: ["The newest last: when, what, who, build, commit, version, image, result and how long it took."],
   async run(services, args) {
     const given = parseArguments(`flight-launch:${usage3}`, args, { optional: ["NAME"], values: ["format"] });
     const json2 = wantsJson(given);
@@ -30521,10 +30530,10 @@ function toJson(entry) {
   return { at: new Date(at2).toISOString(), ...rest };
 }
 function describe3(entry, now) {
-  const { at: at2, kind, app, build: build2, commit, by, result, durationMs, image: image2 } = entry;
+  const { at: at2, kind, app, build: build2, commit, version: version2, by, result, durationMs, image: image2 } = entry;
   const when = new Date(at2).toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
   const who = by.fingerprint === void 0 ? by.name : `${by.name} (${by.fingerprint})`;
-  const what = `${kind} ${result} on ${app}: ${build2}, commit ${commit.slice(0, 8)}`;
+  const what = `${kind} ${result} on ${app}: ${build2}, commit ${commit.slice(0, 8)}${version2 === void 0 ? "" : `, version ${version2}`}`;
   const from = image2 === void 0 ? "" : `, image ${image2.replace("sha256:", "").slice(0, 12)}`;
   return `${when} (${formatAge(now, at2)}) ${what}${from}, by ${who}, took ${formatDuration(durationMs)}`;
 }
@@ -31398,6 +31407,7 @@ function toJson2({ stage, app, exists, live, containers, deployBranch, underWay 
     state: live.state,
     build: live.state === "build" ? live.build : null,
     commit: live.state === "build" ? record3?.commit ?? containers[0]?.commit ?? null : null,
+    version: record3?.version ?? null,
     by: record3?.by ?? null,
     liveAt: record3?.live[stage] === void 0 ? null : new Date(record3.live[stage]).toISOString(),
     processes: containers.map(({ process: process10, running, build: build2 }) => ({ process: process10, running, build: build2 ?? null })),
@@ -31442,7 +31452,10 @@ function describeLive({ stage, app, exists, live, containers }, now) {
       }
       const at2 = record3.live[stage];
       const since = at2 === void 0 ? "" : `, live since ${formatAge(now, at2)}`;
-      return [`build ${record3.name}: commit ${record3.commit.slice(0, 8)} by ${record3.by.name}${since}`];
+      const version2 = record3.version === void 0 ? "" : `, version ${record3.version},`;
+      return [
+        `build ${record3.name}: commit ${record3.commit.slice(0, 8)}${version2} by ${record3.by.name}${since}`
+      ];
     }
   }
 }
@@ -31820,7 +31833,7 @@ var schema = external_exports.strictObject(
       },
       { error: "an object" }
     ).prefault({}),
-    versionFiles: external_exports.array(versionFile, { error: "a list of version files" }).optional().meta({ description: "Files that hold the version and that a release rewrites." })
+    versionFiles: external_exports.array(versionFile, { error: "a list of version files" }).optional().meta({ description: "Files that hold the version; the first that exists is shown." })
   },
   { error: "an object" }
 ).meta({ title: "flight-launch.json", description: "How flight-launch builds and releases this monorepo." });
@@ -31921,6 +31934,51 @@ function childEnvironment(env) {
   return kept;
 }
 
+// src/domain/version-file.ts
+function versionFiles({ client, server, versionFiles: named }) {
+  if (named === void 0) {
+    const inServer = server.folder === "." ? "VERSION" : `${server.folder}/VERSION`;
+    return [
+      ...["VERSION", inServer, `${client.folder}/VERSION`].map((path6) => ({ path: path6, kind: "text" })),
+      { path: `${client.folder}/package.json`, kind: "json", pointer: "/version" }
+    ];
+  }
+  return named.map((entry) => {
+    if (typeof entry === "string") return { path: entry, kind: "text" };
+    const { file: path6 } = entry;
+    return "pointer" in entry ? { path: path6, kind: "json", pointer: entry.pointer } : { path: path6, kind: "pattern", pattern: entry.pattern };
+  });
+}
+function readVersion(file2, text2) {
+  const found = find(file2, text2.replace(/^\uFEFF/, ""));
+  return typeof found === "string" && /^[\x21-\x7e]{1,64}$/.test(found) ? found : void 0;
+}
+function find(file2, text2) {
+  switch (file2.kind) {
+    case "text":
+      return text2.trim();
+    case "json":
+      return pointed(text2, file2.pointer);
+    case "pattern":
+      return new RegExp(file2.pattern, "mu").exec(text2)?.[1];
+  }
+}
+function pointed(text2, pointer) {
+  let value;
+  try {
+    value = JSON.parse(text2);
+  } catch (error62) {
+    if (error62 instanceof SyntaxError) return void 0;
+    throw error62;
+  }
+  for (const part of pointer.slice(1).split("/")) {
+    const key = part.replaceAll("~1", "/").replaceAll("~0", "~");
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return void 0;
+    value = value[key];
+  }
+  return value;
+}
+
 // src/hooks/pre-receive.ts
 var maxManifestBytes = 4 * 1024 * 1024;
 async function preReceive(services, args) {
@@ -31977,11 +32035,13 @@ async function prepare(services, pipelineName2, note) {
     await source.archive([configuration.server.folder]),
     store.serverTreePath(pipelineName2, note.build)
   );
+  const version2 = await versionOf(source, configuration);
   return {
     format: 1,
     name: note.build,
     app: note.app,
     commit: note.commit,
+    ...version2 === void 0 ? {} : { version: version2 },
     by: personOf(services),
     startedAt: note.startedAt,
     client: {
@@ -31999,6 +32059,19 @@ async function prepare(services, pipelineName2, note) {
     server: configuration.server,
     live: {}
   };
+}
+async function versionOf(source, configuration) {
+  for (const file2 of versionFiles(configuration)) {
+    const entry = await source.entry(file2.path);
+    if (entry?.mode !== "100644" && entry?.mode !== "100755") continue;
+    const text2 = await source.read(entry, maxManifestBytes).then(String, ignoreUserError);
+    const version2 = text2 === void 0 ? void 0 : readVersion(file2, text2);
+    if (version2 !== void 0) return version2;
+  }
+  return void 0;
+}
+function ignoreUserError(error62) {
+  if (!(error62 instanceof UserError)) throw error62;
 }
 function personOf({ caller }) {
   return {
@@ -32369,9 +32442,7 @@ async function end(work, result, message) {
     kind: job.kind,
     job: job.id,
     app,
-    build: record3.name,
-    commit: record3.commit,
-    ...record3.captured === void 0 ? {} : { image: record3.captured.image },
+    ...historyOf(record3),
     by: job.by,
     result,
     durationMs: clock.now() - job.createdAt

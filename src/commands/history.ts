@@ -10,7 +10,7 @@ const usage = 'history [NAME] [--format json]';
 export const history: Command = {
   usage,
   about: 'List deploys and promotes and rollbacks',
-  help: ['The newest last: when, what, who, build, commit, image, result and how long it took.'],
+  help: ['The newest last: when, what, who, build, commit, version, image, result and how long it took.'],
   async run(services, args) {
     const given = parseArguments(`flight-launch:${usage}`, args, { optional: ['NAME'], values: ['format'] });
     const json = wantsJson(given);
@@ -36,13 +36,13 @@ function toJson(entry: HistoryEntry): object {
 }
 
 function describe(entry: HistoryEntry, now: number): string {
-  const { at, kind, app, build, commit, by, result, durationMs, image } = entry;
+  const { at, kind, app, build, commit, version, by, result, durationMs, image } = entry;
   const when = new Date(at)
     .toISOString()
     .replace('T', ' ')
     .replace(/\.\d+Z$/, ' UTC');
   const who = by.fingerprint === undefined ? by.name : `${by.name} (${by.fingerprint})`;
-  const what = `${kind} ${result} on ${app}: ${build}, commit ${commit.slice(0, 8)}`;
+  const what = `${kind} ${result} on ${app}: ${build}, commit ${commit.slice(0, 8)}${version === undefined ? '' : `, version ${version}`}`;
   const from = image === undefined ? '' : `, image ${image.replace('sha256:', '').slice(0, 12)}`;
   return `${when} (${formatAge(now, at)}) ${what}${from}, by ${who}, took ${formatDuration(durationMs)}`;
 }

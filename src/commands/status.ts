@@ -105,6 +105,7 @@ function toJson({ stage, app, exists, live, containers, deployBranch, underWay }
     state: live.state,
     build: live.state === 'build' ? live.build : null,
     commit: live.state === 'build' ? (record?.commit ?? containers[0]?.commit ?? null) : null,
+    version: record?.version ?? null,
     by: record?.by ?? null,
     liveAt: record?.live[stage] === undefined ? null : new Date(record.live[stage]).toISOString(),
     processes: containers.map(({ process, running, build }) => ({ process, running, build: build ?? null })),
@@ -151,7 +152,10 @@ function describeLive({ stage, app, exists, live, containers }: StageView, now: 
       }
       const at = record.live[stage];
       const since = at === undefined ? '' : `, live since ${formatAge(now, at)}`;
-      return [`build ${record.name}: commit ${record.commit.slice(0, 8)} by ${record.by.name}${since}`];
+      const version = record.version === undefined ? '' : `, version ${record.version},`;
+      return [
+        `build ${record.name}: commit ${record.commit.slice(0, 8)}${version} by ${record.by.name}${since}`,
+      ];
     }
   }
 }

@@ -12,6 +12,8 @@ export const buildRecord = z.object({
   name: z.string(),
   app: z.string(),
   commit: z.string().regex(/^[0-9a-f]{40,64}$/),
+  /** As the repository's own version files tell it. */
+  version: z.string().optional(),
   by: person,
   /** Milliseconds since the epoch, like all times in records. */
   startedAt: z.number(),
@@ -82,6 +84,7 @@ export const historyEntry = z.object({
   app: z.string(),
   build: z.string(),
   commit: z.string(),
+  version: z.string().optional(),
   image: z.string().optional(),
   by: person,
   result: z.enum(['live', 'put-back', 'mixed']),
@@ -89,6 +92,16 @@ export const historyEntry = z.object({
 });
 
 export type HistoryEntry = z.output<typeof historyEntry>;
+
+/** What a line of the history tells of the build that it is about. */
+export function historyOf({ name, commit, version, captured }: BuildRecord) {
+  return {
+    build: name,
+    commit,
+    ...(version === undefined ? {} : { version }),
+    ...(captured === undefined ? {} : { image: captured.image }),
+  };
+}
 
 /** The labels that make a build recognisable on images and containers. */
 export const buildLabel = 'com.flight-launch.build';

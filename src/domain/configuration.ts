@@ -128,7 +128,7 @@ const schema = z
       versionFiles: z
         .array(versionFile, { error: 'a list of version files' })
         .optional()
-        .meta({ description: 'Files that hold the version and that a release rewrites.' }),
+        .meta({ description: 'Files that hold the version; the first that exists is shown.' }),
     },
     { error: 'an object' },
   )

@@ -14,6 +14,7 @@ import { normalizePath, printable } from '../domain/paths';
 import type { Services, Source, TreeEntry } from '../domain/ports';
 import { effectiveSettings, type Settings } from '../domain/settings';
 import { formatAge } from '../domain/units';
+import { readVersion, versionFiles } from '../domain/version-file';
 
 const maxManifestBytes = 4 * 1024 * 1024;
 
@@ -87,11 +88,13 @@ async function prepare(services: Services, pipelineName: string, note: DeployNot
     await source.archive([configuration.server.folder]),
     store.serverTreePath(pipelineName, note.build),
   );
+  const version = await versionOf(source, configuration);
   return {
     format: 1,
     name: note.build,
     app: note.app,
     commit: note.commit,
+    ...(version === undefined ? {} : { version }),
     by: personOf(services),
     startedAt: note.startedAt,
     client: {
@@ -109,6 +112,22 @@ async function prepare(services: Services, pipelineName: string, note: DeployNot
     server: configuration.server,
     live: {},
   };
+}
+
+/** Undefined where no version file can be read: what is only shown stops no deploy. */
+async function versionOf(source: Source, configuration: Configuration): Promise<string | undefined> {
+  for (const file of versionFiles(configuration)) {
+    const entry = await source.entry(file.path);
+    if (entry?.mode !== '100644' && entry?.mode !== '100755') continue;
+    const text = await source.read(entry, maxManifestBytes).then(String, ignoreUserError);
+    const version = text === undefined ? undefined : readVersion(file, text);
+    if (version !== undefined) return version;
+  }
+  return undefined;
+}
+
+function ignoreUserError(error: unknown): undefined {
+  if (!(error instanceof UserError)) throw error;
 }
 
 function personOf({ caller }: Services): BuildRecord['by'] {

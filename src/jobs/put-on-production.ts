@@ -1,5 +1,5 @@
 import type { BuildRecord, HistoryEntry } from '../domain/build';
-import { buildLabel } from '../domain/build';
+import { buildLabel, historyOf } from '../domain/build';
 import { exitStatus, ProcessError, UserError } from '../domain/errors';
 import { lastStep, type Before, type JobRecord, type JournalEntry } from '../domain/job';
 import { howFar } from '../domain/promotion';
@@ -277,9 +277,7 @@ async function end(
     kind: job.kind,
     job: job.id,
     app,
-    build: record.name,
-    commit: record.commit,
-    ...(record.captured === undefined ? {} : { image: record.captured.image }),
+    ...historyOf(record),
     by: job.by,
     result,
     durationMs: clock.now() - job.createdAt,

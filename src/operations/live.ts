@@ -1,4 +1,4 @@
-import { buildLabel, commitLabel, type BuildRecord } from '../domain/build';
+import { buildLabel, commitLabel, historyOf, type BuildRecord } from '../domain/build';
 import { UserError } from '../domain/errors';
 import { liveBuild, type AppContainer, type Live } from '../domain/live';
 import type { Stage } from '../domain/pipeline';
@@ -67,9 +67,7 @@ export async function recordDeploy(
     at,
     kind: 'deploy',
     app: record.app,
-    build: record.name,
-    commit: record.commit,
-    ...(record.captured === undefined ? {} : { image: record.captured.image }),
+    ...historyOf(record),
     by: record.by,
     result: 'live',
     durationMs: at - record.startedAt,

@@ -20,6 +20,7 @@ interface Entry {
   build: string;
   commit: string;
   image: string;
+  version?: string;
   by: { name: string; fingerprint?: string };
   result: string;
   durationMs: number;
@@ -123,6 +124,8 @@ test('the history tells who did what with which commit, build and image, and how
   assert.ok(deploy !== undefined && promote !== undefined);
   assert.equal([deploy.kind, deploy.app, deploy.result], ['deploy', 'proh-staging', 'live']);
   assert.equal([promote.kind, promote.app, promote.result], ['promote', 'proh', 'live']);
+  const version = repository.read('server/VERSION').trim();
+  assert.equal([deploy.version, promote.version], [version, version]);
   const commit = await repository.head();
   for (const { build, commit: of, image, durationMs, by } of [deploy, promote]) {
     assert.is(of, commit);
@@ -143,7 +146,7 @@ test('the history tells who did what with which commit, build and image, and how
   );
   const { output } = await host.must('flight-launch:history', 'proh');
   const line = output.split('\n').find((candidate) => candidate.includes('promote live on proh:')) ?? '';
-  assert.match(line, `${promote.build}, commit ${commit.slice(0, 8)}`);
+  assert.match(line, `${promote.build}, commit ${commit.slice(0, 8)}, version ${version}`);
   assert.match(line, `image ${promote.image.slice(7, 19)}`);
   assert.match(line, `by ${promote.by.name} (${fingerprint})`);
   assert.match(line, /took [\d.]+ (s|min)/);

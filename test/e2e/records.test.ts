@@ -69,7 +69,10 @@ test('after a push, status, record and history name the pushed commit (H11)', as
 test('status is as true for people, with and without the name of the only pipeline', async () => {
   const { commit } = lastDeployed();
   const named = await host.must('flight-launch:status', 'records');
-  assert.match(named.stdout, new RegExp(`build ${lastDeployed().build}: commit ${commit.slice(0, 8)}, version \\S+, by `));
+  assert.match(
+    named.stdout,
+    new RegExp(`build ${lastDeployed().build}: commit ${commit.slice(0, 8)}, version \\S+, by `),
+  );
   assert.match(named.stdout, 'nothing is deployed yet');
   assert.match(named.stdout, 'deploys branch master');
   if (!host.isReal) assert.match((await host.must('flight-launch:status')).stdout, lastDeployed().build);

@@ -29865,10 +29865,10 @@ async function pendingChanges(services, pipeline3) {
   if (to === void 0 || from === void 0) {
     return { changes: void 0, reason: `${to === void 0 ? staging : production} has no live build` };
   }
-  const clientFolder2 = to.client.folder;
+  const clientFolder3 = to.client.folder;
   return {
     changes: await services.repository.changes([staging, production], from.commit, to.commit),
-    clientFolder: clientFolder2
+    clientFolder: clientFolder3
   };
 }
 
@@ -30132,7 +30132,7 @@ var diff = {
     return void 0;
   }
 };
-function show({ terminal, clock }, changes, clientFolder2) {
+function show({ terminal, clock }, changes, clientFolder3) {
   const line = ({ id, author, subject, at: at2 }) => `${id.slice(0, 8)} ${printable(author, 30)}: ${printable(subject, 72)} (${formatAge(clock.now(), at2)})`;
   terminal.header(`${changes.added.length} commits would come to production`);
   for (const commit of changes.added) terminal.detail(line(commit));
@@ -30140,7 +30140,7 @@ function show({ terminal, clock }, changes, clientFolder2) {
     terminal.header(`${changes.removed.length} commits of production would go`);
     for (const commit of changes.removed) terminal.detail(line(commit));
   }
-  const client = changes.files.filter(({ path: path6 }) => isInside(path6, clientFolder2));
+  const client = changes.files.filter(({ path: path6 }) => isInside(path6, clientFolder3));
   for (const [title2, files] of [
     ["Client", client],
     ["Server and others", changes.files.filter((file2) => !client.includes(file2))]
@@ -31597,6 +31597,14 @@ var plain = "without a leading `/` or `-`, and without `..`, `\\` and control ch
 var inRepository = `a path inside the repository, ${plain}`;
 var jsonPointer = "a JSON pointer such as `/version`";
 var onePattern = "a regular expression with exactly one group";
+var clientFolder = subfolder(`a subfolder of the repository, ${plain}`).default("client");
+var serverFolder = folder(`${inRepository}; \`.\` for the whole repository`).default("server");
+var installInput = anyPath(
+  "a path relative to the client that stays inside the repository, without a leading `/` or `-`"
+);
+var variable = external_exports.string({ error: "the name of an environment variable" }).regex(environmentName, { error: "the name of an environment variable" }).refine((name) => !["PATH", "HOME", "CI"].includes(name), {
+  error: "a variable other than PATH, HOME and CI, which the build container sets itself"
+});
 var versionFile = external_exports.union(
   [
     subfolder(inRepository),
@@ -31618,7 +31626,7 @@ var schema = external_exports.strictObject(
     $schema: external_exports.string({ error: "the address of a JSON Schema" }).optional().meta({ description: "For editors; flight-launch does not read it." }),
     client: external_exports.strictObject(
       {
-        folder: subfolder(`a subfolder of the repository, ${plain}`).default("client").meta({ description: "Folder of the client in the repository." }),
+        folder: clientFolder.meta({ description: "Folder of the client in the repository." }),
         image: external_exports.string({ error: "a Docker image such as `node:22-slim`" }).regex(imageReference, { error: "a Docker image such as `node:22-slim`" }).optional().meta({
           description: "Image that the client is built in. Default: Node of the version that the project names."
         }),
@@ -31627,28 +31635,18 @@ var schema = external_exports.strictObject(
         output: subfolder(`a subfolder of the client, ${plain}`).optional().meta({
           description: "What the build leaves, relative to the client. Default: `dist` or `build`."
         }),
-        env: external_exports.array(
-          external_exports.string({ error: "the name of an environment variable" }).regex(environmentName, { error: "the name of an environment variable" }).refine((name) => !["PATH", "HOME", "CI"].includes(name), {
-            error: "a variable other than PATH, HOME and CI, which the build container sets itself"
-          }),
-          { error: "a list of names of environment variables" }
-        ).default([]).meta({ description: "Variables of the app's Dokku configuration that the build may read." }),
+        env: external_exports.array(variable, { error: "a list of names of environment variables" }).default([]).meta({ description: "Variables of the app's Dokku configuration that the build may read." }),
         inputs: external_exports.array(subfolder(inRepository), { error: "a list of paths inside the repository" }).default([]).meta({ description: "Other paths of the repository that the build reads." }),
-        installInputs: external_exports.array(
-          anyPath(
-            "a path relative to the client that stays inside the repository, without a leading `/` or `-`"
-          ),
-          {
-            error: "a list of paths relative to the client"
-          }
-        ).default([]).meta({ description: "More that the install phase needs, relative to the client." }),
+        installInputs: external_exports.array(installInput, { error: "a list of paths relative to the client" }).default([]).meta({ description: "More that the install phase needs, relative to the client." }),
         network: external_exports.boolean({ error: "`true` or `false`" }).default(false).meta({ description: "Whether the build phase may use the network." })
       },
       { error: "an object" }
     ).prefault({}),
     server: external_exports.strictObject(
       {
-        folder: folder(`${inRepository}; \`.\` for the whole repository`).default("server").meta({ description: "Folder of the server in the repository; the apps' build-dir." }),
+        folder: serverFolder.meta({
+          description: "Folder of the server in the repository; the apps' build-dir."
+        }),
         public: subfolder(`a subfolder of the server, ${plain}`).default("public").meta({ description: "Where the built client is placed, relative to the server." })
       },
       { error: "an object" }
@@ -31658,8 +31656,9 @@ var schema = external_exports.strictObject(
   { error: "an object" }
 ).meta({ title: "flight-launch.json", description: "How flight-launch builds and releases this monorepo." });
 function parseConfiguration(text2) {
-  const result = schema.safeParse(parseJson(text2 ?? "{}"), { reportInput: true });
-  const problems = result.success ? crossFieldProblems(result.data) : result.error.issues.flatMap(describeIssue);
+  const file2 = parseJson(text2 ?? "{}");
+  const result = schema.safeParse(file2, { reportInput: true });
+  const problems = (result.error?.issues ?? []).flatMap(describeIssue).concat(crossFieldProblems(file2));
   if (problems.length > 0 || !result.success) throw configurationError(problems);
   const { $schema: _, ...configuration } = result.data;
   return configuration;
@@ -31701,19 +31700,35 @@ function pathText(path6) {
   const text2 = path6.map((part) => typeof part === "number" ? `[${String(part)}]` : `.${printable(String(part))}`).join("").replace(/^\./, "");
   return text2 === "" ? "(whole file)" : text2;
 }
-function crossFieldProblems({ client, server }) {
+var ifValid = (inner) => external_exports.union([inner, external_exports.unknown().transform(() => void 0)]);
+var compared = external_exports.object({
+  client: ifValid(
+    external_exports.object({
+      folder: ifValid(clientFolder),
+      env: ifValid(external_exports.array(ifValid(variable)).default([])),
+      installInputs: ifValid(external_exports.array(ifValid(installInput)).default([]))
+    }).prefault({})
+  ),
+  server: ifValid(external_exports.object({ folder: ifValid(serverFolder) }).prefault({}))
+});
+function crossFieldProblems(file2) {
+  const { client, server } = compared.safeParse(file2).data ?? {};
   const problems = [];
-  if (isInside(server.folder, client.folder)) {
-    problems.push(
-      `server.folder: found "${printable(server.folder)}", which lies in client.folder "${printable(client.folder)}"; allowed: a folder outside of the client`
-    );
-  }
-  const repeated = client.env.filter((name, index) => client.env.indexOf(name) !== index);
+  const env = (client?.env ?? []).filter((name) => name !== void 0);
+  const repeated = env.filter((name, index) => env.indexOf(name) !== index);
   for (const name of new Set(repeated)) {
     problems.push(`client.env: found "${name}" more than once; allowed: each variable once`);
   }
-  for (const [index, path6] of client.installInputs.entries()) {
-    const resolved = normalizePath(`${client.folder}/${path6}`);
+  const folder2 = client?.folder;
+  if (folder2 === void 0) return problems;
+  if (server?.folder !== void 0 && isInside(server.folder, folder2)) {
+    problems.push(
+      `server.folder: found "${printable(server.folder)}", which lies in client.folder "${printable(folder2)}"; allowed: a folder outside of the client`
+    );
+  }
+  for (const [index, path6] of (client?.installInputs ?? []).entries()) {
+    if (path6 === void 0) continue;
+    const resolved = normalizePath(`${folder2}/${path6}`);
     if (resolved === ".." || resolved.startsWith("../")) {
       problems.push(
         `client.installInputs[${String(index)}]: found "${printable(path6)}", which leaves the repository; allowed: a path relative to the client that stays inside`
@@ -31870,7 +31885,7 @@ async function checkServerFolder({ dokku }, source, { server }, { app }) {
 }
 async function planClient(services, pipeline3, note, source, configuration, settings) {
   const { client } = configuration;
-  const folder2 = await clientFolder(source, client.folder);
+  const folder2 = await clientFolder2(source, client.folder);
   const installInputs = client.installInputs.map((path6) => normalizePath(`${client.folder}/${path6}`));
   const entries = await source.entries([client.folder, ...installInputs]);
   const text2 = (name) => readText(
@@ -31930,7 +31945,7 @@ async function planClient(services, pipeline3, note, source, configuration, sett
     proxy: settings.proxy
   };
 }
-async function clientFolder(source, path6) {
+async function clientFolder2(source, path6) {
   const entry = await source.entry(path6);
   if (entry?.type === "tree") return entry;
   const problem = entry === void 0 ? `the pushed commit has no client folder ${path6}` : entry.mode === "120000" ? `the client folder ${path6} is a symbolic link` : entry.type === "commit" ? `the client folder ${path6} is a git submodule, whose files are not part of the push` : `the client folder ${path6} is a file`;

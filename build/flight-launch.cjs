@@ -31455,7 +31455,7 @@ function inspectClient({ client }, entries, manifests) {
   refuseSubmodules(entries);
   const root = new Set(entries.map((entry) => entry.path).filter((path6) => isInside(path6, client.folder)));
   const has = (name) => root.has(`${client.folder}/${name}`);
-  const packageJson = parsePackageJson(`${client.folder}/package.json`, manifests.packageJson);
+  const packageJson = readPackageJson(client, manifests.packageJson);
   const manager = client.install === void 0 ? packageManager(client.folder, packageJson, has) : void 0;
   if (client.build === void 0 && packageJson.scripts.build === void 0) {
     throw new UserError(`${client.folder}/package.json has no script "build"`, {
@@ -31505,12 +31505,16 @@ function packageManager(folder2, packageJson, has) {
   if (has(".yarnrc.yml")) return declaredMajor > 1 ? "yarn-corepack" : "yarn-berry";
   return declaredMajor > 1 ? "yarn-corepack" : "yarn";
 }
+var noPackage = { scripts: {}, packageManager: void 0, engine: void 0 };
+function readPackageJson(client, text2) {
+  const path6 = `${client.folder}/package.json`;
+  if (text2 !== void 0) return parsePackageJson(path6, text2);
+  if (client.install !== void 0 && client.build !== void 0) return noPackage;
+  throw new UserError(`there is no ${path6}`, {
+    remedy: 'Commit it, or say in flight-launch.json where the client is, "client": {"folder": "…"}, or how it is installed and built without one: "client": {"install": "…", "build": "…"}.'
+  });
+}
 function parsePackageJson(path6, text2) {
-  if (text2 === void 0) {
-    throw new UserError(`there is no ${path6}`, {
-      remedy: `Commit it, or name the client's folder in flight-launch.json: "client": {"folder": "…"}.`
-    });
-  }
   let parsed;
   try {
     parsed = JSON.parse(text2.replace(/^\uFEFF/, ""));

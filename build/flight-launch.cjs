@@ -29817,19 +29817,10 @@ async function appContainers({ dokku, docker }, app) {
 async function findLive(services, pipeline3, app, stage) {
   const live = liveBuild(await appContainers(services, app), []);
   if (live.state !== "build") return live;
-  const record3 = await readableRecord(services, pipeline3, live.build);
+  const record3 = await services.store.readableBuild(pipeline3, live.build);
   if (record3 === void 0 || record3.live[stage] !== void 0) return { ...live, record: record3 };
   const note = record3.app === app ? recordDeploy : noteLive;
   return { ...live, record: await note(services, pipeline3, stage, record3) };
-}
-async function readableRecord({ store, terminal }, pipeline3, build2) {
-  try {
-    return await store.build(pipeline3, build2);
-  } catch (error62) {
-    if (!(error62 instanceof UserError)) throw error62;
-    terminal.warn(error62.message);
-    return void 0;
-  }
 }
 async function recordDeploy(services, pipeline3, stage, record3) {
   const at2 = services.clock.now();
@@ -29933,7 +29924,7 @@ function wantsJson(args) {
 
 // src/domain/pipeline.ts
 var stages = ["staging", "production"];
-var appName = /^[a-z0-9][a-z0-9.-]{0,62}$/;
+var appName = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 var pipelineName = /^[a-z0-9]+(?:(?:\.|-+)[a-z0-9]+)*$/;
 function checkPipelineName(name) {
   if (name.length <= 63 && pipelineName.test(name)) return;
@@ -29942,8 +29933,14 @@ function checkPipelineName(name) {
   });
 }
 function checkAppName(name) {
-  if (appName.test(name) && !name.includes("..")) return;
-  throw new UsageError(`${quoted(name)} cannot be the name of an app`, {
+  if (!appName.test(name) || name.includes("..")) throw invalidName(name, "an app");
+}
+function checkNewAppName(name) {
+  checkAppName(name);
+  if (name.includes("_")) throw invalidName(name, "a new app");
+}
+function invalidName(name, what) {
+  return new UsageError(`${quoted(name)} cannot be the name of ${what}`, {
     remedy: "Use lower-case letters, digits, `-` and single `.`, at most 63 of them, beginning with a letter or digit."
   });
 }
@@ -30297,8 +30294,11 @@ var logs = {
 };
 
 // src/domain/captured-image.ts
+function capturedRepository(pipeline3) {
+  return `flight-launch/${pipeline3}`;
+}
 function capturedReference(pipeline3, build2) {
-  return `flight-launch/${pipeline3}:${build2}`;
+  return `${capturedRepository(pipeline3)}:${build2}`;
 }
 function labelBuild(appImage2, build2, commit) {
   return {
@@ -30838,14 +30838,13 @@ async function findRemovable(services, name) {
   const unfinished = await unfinishedJob(services, name);
   if (unfinished !== void 0) inUse.add(unfinished.job.build);
   const builds = await store.builds(name);
-  const recorded = new Set(builds.map((build2) => build2.name));
   const images = await docker.imagesOf(installRepository(name));
   return planRetention(
     {
       builds,
       artifacts: await store.artifacts(name),
       installImages: images.map((reference) => reference.slice(reference.lastIndexOf(":") + 1)),
-      failedLogs: (await store.buildNames(name)).filter((build2) => !recorded.has(build2) && !inUse.has(build2))
+      failedLogs: (await store.unrecordedBuilds(name)).filter((build2) => !inUse.has(build2))
     },
     effectiveSettings(pipeline3.settings).keep,
     inUse
@@ -30971,7 +30970,7 @@ var rollback = {
 async function choose(services, pipeline3, name) {
   const { store, docker, clock } = services;
   const live = await findLive(services, pipeline3.name, pipeline3.production, "production");
-  const images = new Set(await docker.imagesOf(`flight-launch/${pipeline3.name}`));
+  const images = new Set(await docker.imagesOf(capturedRepository(pipeline3.name)));
   const candidates = rollbackCandidates(await store.builds(pipeline3.name), live, images);
   const chosen = name === void 0 ? candidates[0] : candidates.find((build2) => build2.name === name);
   if (chosen !== void 0) return chosen;
@@ -31097,6 +31096,7 @@ async function check2({ store, dokku }, pipeline3) {
     (await dokku.appExists(app) ? existing : missing).push(app);
   }
   await dokku.authorize("flight-launch:setup", existing);
+  for (const app of missing) checkNewAppName(app);
   if (problems.length === 0) return missing;
   throw new UserError(`pipeline ${pipeline3.name} cannot be set up`, {
     details: problems,
@@ -31323,8 +31323,8 @@ async function remove({ store, docker }, pipeline3) {
   for (const stage of stages) {
     if (await store.pipelineOf(pipeline3[stage]) === name) await store.unlink(pipeline3[stage]);
   }
-  for (const build2 of await store.builds(name)) await docker.removeImage(capturedReference(name, build2.name));
-  for (const reference of await docker.imagesOf(installRepository(name))) await docker.removeImage(reference);
+  for (const repository of [capturedRepository(name), installRepository(name)])
+    for (const reference of await docker.imagesOf(repository)) await docker.removeImage(reference);
   await docker.removeVolume(cacheVolume(name));
   return store.removePipeline(name);
 }
@@ -41051,10 +41051,14 @@ var pipelineFile = external_exports.object({
   settings: external_exports.partialRecord(external_exports.enum(settingNames), external_exports.string())
 });
 var FileStore = class {
-  constructor(root) {
+  constructor(root, terminal) {
     this.root = root;
+    this.terminal = terminal;
   }
   root;
+  terminal;
+  /** Damaged records that were told. */
+  told = /* @__PURE__ */ new Set();
   async pipelines() {
     return (await namesIn((0, import_node_path15.join)(this.root, "pipelines"))).sort();
   }
@@ -41097,27 +41101,36 @@ var FileStore = class {
   async builds(pipeline3) {
     const files = (await namesIn(this.path(pipeline3, "builds"))).filter((name) => name.endsWith(".json"));
     const records = await Promise.all(
-      files.map((name) => this.read(this.path(pipeline3, "builds", name), buildRecord))
+      files.map((file2) => this.readableBuild(pipeline3, file2.slice(0, -".json".length)))
     );
     return records.filter((record3) => record3 !== void 0);
   }
   build(pipeline3, name) {
-    return this.read(this.path(pipeline3, "builds", `${name}.json`), buildRecord);
+    return this.read(this.recordPath(pipeline3, name), buildRecord);
+  }
+  async readableBuild(pipeline3, name) {
+    try {
+      return await this.build(pipeline3, name);
+    } catch (error62) {
+      if (!(error62 instanceof UserError)) throw error62;
+      if (!this.told.has(error62.message)) this.terminal.warn(`${error62.message}; it is kept, and left out here`);
+      this.told.add(error62.message);
+      return void 0;
+    }
   }
   async saveBuild(pipeline3, build2) {
-    await this.write(this.path(pipeline3, "builds", `${build2.name}.json`), build2);
+    await this.write(this.recordPath(pipeline3, build2.name), build2);
   }
   async removeBuild(pipeline3, name) {
     for (const suffix of buildSuffixes)
       await (0, import_promises23.rm)(this.path(pipeline3, "builds", `${name}${suffix}`), { force: true });
   }
   async buildNames(pipeline3) {
-    const found = /* @__PURE__ */ new Set();
-    for (const file2 of await namesIn(this.path(pipeline3, "builds"))) {
-      const suffix = buildSuffixes.find((candidate) => file2.endsWith(candidate));
-      if (suffix !== void 0) found.add(file2.slice(0, -suffix.length));
-    }
-    return [...found].sort();
+    return [...(await this.buildFiles(pipeline3)).keys()].sort();
+  }
+  async unrecordedBuilds(pipeline3) {
+    const builds = [...await this.buildFiles(pipeline3)];
+    return builds.flatMap(([name, suffixes]) => suffixes.includes(".json") ? [] : [name]).sort();
   }
   async hasServerTree(pipeline3, build2) {
     return await sizeOf(this.serverTreePath(pipeline3, build2)) > 0;
@@ -41216,6 +41229,20 @@ var FileStore = class {
       }
     }
     return bytes;
+  }
+  /** What there is of each build, by suffix. */
+  async buildFiles(pipeline3) {
+    const found = /* @__PURE__ */ new Map();
+    for (const file2 of await namesIn(this.path(pipeline3, "builds"))) {
+      const suffix = buildSuffixes.find((candidate) => file2.endsWith(candidate));
+      if (suffix === void 0) continue;
+      const name = file2.slice(0, -suffix.length);
+      found.set(name, [...found.get(name) ?? [], suffix]);
+    }
+    return found;
+  }
+  recordPath(pipeline3, build2) {
+    return this.path(pipeline3, "builds", `${build2}.json`);
   }
   settingsPath(name) {
     return this.path(name, "settings.json");
@@ -41319,9 +41346,13 @@ function openWorkTree(root, env) {
 }
 
 // src/wiring.ts
-function openDataFolder(env, context) {
+function openDataFolder(env, terminal, context) {
   const root = (0, import_node_path17.join)(libRootOf(env), "data", "flight-launch");
-  return { root, store: new FileStore(root), log: openLog((0, import_node_path17.join)(root, "flight-launch.log"), context) };
+  return {
+    root,
+    store: new FileStore(root, terminal),
+    log: openLog((0, import_node_path17.join)(root, "flight-launch.log"), context)
+  };
 }
 function openServices({ root, store, log }, terminal, env, ending2, added = {}) {
   const children = { ...childEnvironment(env), ...added };
@@ -41405,7 +41436,7 @@ async function main(argv) {
 async function runHook(terminal, trigger, args) {
   const hook = Object.hasOwn(hooks, trigger) ? hooks[trigger] : void 0;
   if (hook === void 0) throw new Error(`no hook for trigger ${trigger}`);
-  const data = openDataFolder(process.env, { trigger });
+  const data = openDataFolder(process.env, terminal, { trigger });
   return guarded(terminal, data.log, trigger, hook.neverFails === true, async () => {
     const noted = hook.foreignEnvironment === true ? await data.store.note(args[hook.appArgument] ?? "") : void 0;
     await hook.run(openServices(data, terminal, noted?.env ?? process.env, ending.signal), args);
@@ -41414,7 +41445,7 @@ async function runHook(terminal, trigger, args) {
 }
 async function runCommand(terminal, name, args) {
   const verb = name.replace(/^flight-launch:?/, "") || "help";
-  const data = openDataFolder(process.env, { command: verb });
+  const data = openDataFolder(process.env, terminal, { command: verb });
   return guarded(terminal, data.log, verb, false, async () => {
     const command2 = Object.hasOwn(commands, verb) ? commands[verb] : void 0;
     if (command2 === void 0) {
@@ -41432,7 +41463,7 @@ async function runCommand(terminal, name, args) {
 }
 async function runJob(terminal, pipeline3, id, settling) {
   const env = { ...process.env, DOKKU_PID: String(process.pid) };
-  const data = openDataFolder(env, { pipeline: pipeline3, job: id });
+  const data = openDataFolder(env, terminal, { pipeline: pipeline3, job: id });
   return guarded(terminal, data.log, `job ${id}`, false, async () => {
     const { jobs, clock, processes, dokku } = openServices(data, terminal, env, ending.signal);
     const record3 = (await jobs.list(pipeline3)).find((job) => job.id === id);

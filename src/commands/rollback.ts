@@ -1,4 +1,5 @@
 import type { BuildRecord } from '../domain/build';
+import { capturedRepository } from '../domain/captured-image';
 import { UsageError, UserError } from '../domain/errors';
 import type { Pipeline } from '../domain/pipeline';
 import { rollbackCandidates } from '../domain/promotion';
@@ -53,7 +54,7 @@ async function choose(
 ): Promise<BuildRecord> {
   const { store, docker, clock } = services;
   const live = await findLive(services, pipeline.name, pipeline.production, 'production');
-  const images = new Set(await docker.imagesOf(`flight-launch/${pipeline.name}`));
+  const images = new Set(await docker.imagesOf(capturedRepository(pipeline.name)));
   const candidates = rollbackCandidates(await store.builds(pipeline.name), live, images);
   const chosen = name === undefined ? candidates[0] : candidates.find((build) => build.name === name);
   if (chosen !== undefined) return chosen;

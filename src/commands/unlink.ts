@@ -1,4 +1,4 @@
-import { capturedReference } from '../domain/captured-image';
+import { capturedRepository } from '../domain/captured-image';
 import { cacheVolume, installRepository } from '../domain/container-plan';
 import { stages, type Pipeline } from '../domain/pipeline';
 import type { Services } from '../domain/ports';
@@ -50,8 +50,8 @@ async function remove({ store, docker }: Services, pipeline: Pipeline): Promise<
   for (const stage of stages) {
     if ((await store.pipelineOf(pipeline[stage])) === name) await store.unlink(pipeline[stage]);
   }
-  for (const build of await store.builds(name)) await docker.removeImage(capturedReference(name, build.name));
-  for (const reference of await docker.imagesOf(installRepository(name))) await docker.removeImage(reference);
+  for (const repository of [capturedRepository(name), installRepository(name)])
+    for (const reference of await docker.imagesOf(repository)) await docker.removeImage(reference);
   await docker.removeVolume(cacheVolume(name));
   return store.removePipeline(name);
 }

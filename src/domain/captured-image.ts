@@ -9,8 +9,12 @@ export interface ImageBuild {
 }
 
 /** Where a pipeline's captured images live; no app of Dokku has such a repository name. */
+export function capturedRepository(pipeline: string): string {
+  return `flight-launch/${pipeline}`;
+}
+
 export function capturedReference(pipeline: string, build: string): string {
-  return `flight-launch/${pipeline}:${build}`;
+  return `${capturedRepository(pipeline)}:${build}`;
 }
 
 /** Puts the build's name on the app's image, so that the release image and the containers inherit it. */

@@ -168,12 +168,18 @@ export interface Store {
   link(app: string, pipeline: string): Promise<void>;
   unlink(app: string): Promise<void>;
 
+  /** All that can be read; each of the others is told in one warning. */
   builds(pipeline: string): Promise<BuildRecord[]>;
+  /** @throws UserError where the record is damaged */
   build(pipeline: string, name: string): Promise<BuildRecord | undefined>;
+  /** As `build`, but undefined for a damaged record, which is told in one warning. */
+  readableBuild(pipeline: string, name: string): Promise<BuildRecord | undefined>;
   saveBuild(pipeline: string, build: BuildRecord): Promise<void>;
   removeBuild(pipeline: string, name: string): Promise<void>;
   /** Names of all builds that left a record, a log or a server tree. */
   buildNames(pipeline: string): Promise<string[]>;
+  /** Those of them without a record, damaged or not: they failed, or are under way. */
+  unrecordedBuilds(pipeline: string): Promise<string[]>;
   hasServerTree(pipeline: string, build: string): Promise<boolean>;
   serverTreePath(pipeline: string, build: string): string;
   /** Where a build's whole log goes, and a writer for it. */

@@ -21,14 +21,13 @@ export async function findRemovable(services: Services, name: string): Promise<R
   const unfinished = await unfinishedJob(services, name);
   if (unfinished !== undefined) inUse.add(unfinished.job.build);
   const builds = await store.builds(name);
-  const recorded = new Set(builds.map((build) => build.name));
   const images = await docker.imagesOf(installRepository(name));
   return planRetention(
     {
       builds,
       artifacts: await store.artifacts(name),
       installImages: images.map((reference) => reference.slice(reference.lastIndexOf(':') + 1)),
-      failedLogs: (await store.buildNames(name)).filter((build) => !recorded.has(build) && !inUse.has(build)),
+      failedLogs: (await store.unrecordedBuilds(name)).filter((build) => !inUse.has(build)),
     },
     effectiveSettings(pipeline.settings).keep,
     inUse,

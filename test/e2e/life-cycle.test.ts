@@ -114,6 +114,31 @@ test('setup refuses an app of another pipeline, and an app that would play both 
   assert.is.not((await host.dokku('apps:exists', 'life-cycle-three')).status, 0);
 });
 
+test('an app of an older Dokku may have an underscore in its name, a new one may not', async () => {
+  const before = await written();
+  const refused = await host.dokku('flight-launch:setup', 'life-cycle-three', '--staging', 'life-cycle_old');
+  assert.is(refused.status, 2);
+  assert.match(refused.output, '"life-cycle_old" cannot be the name of a new app');
+  assert.is(await written(), before);
+  // No command of today makes one.
+  await host.must('apps:create', 'life-cycle-legacy');
+  await host.mustAdmin(
+    'mkdir "$DOKKU_ROOT/life-cycle_old" && chown --reference="$DOKKU_ROOT/life-cycle-legacy" "$DOKKU_ROOT/life-cycle_old"',
+  );
+  try {
+    const apps = ['--staging', 'life-cycle_old', '--production', 'life-cycle-legacy'];
+    const shown = await host.must('flight-launch:setup', 'life-cycle-three', ...apps);
+    assert.match(shown.stdout, 'life-cycle_old is the staging app: build-dir server');
+    await host.must('flight-launch:set', 'life-cycle-three', 'client-image', 'flight-launch-test/node:20');
+    await host.must('ps:scale', 'life-cycle_old', 'web=1');
+    const pushed = await repository.mustPush(host, 'life-cycle_old');
+    assert.match((await get(host.url(pushed.output))).body, 'no longer by hand');
+    await host.must('flight-launch:unlink', 'life-cycle-three');
+  } finally {
+    await host.must('apps:destroy', '--force', 'life-cycle_old');
+  }
+});
+
 test('list, report and set show and change settings, for people and as JSON', async () => {
   const listed = await host.must('flight-launch:list');
   assert.match(listed.stdout, 'life-cycle: life-cycle-staging -> life-cycle\n');

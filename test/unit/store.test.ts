@@ -25,13 +25,20 @@ import { inScratch } from '../support/scratch';
 const scratch = mkdtempSync(join(tmpdir(), 'flight-launch-store-'));
 let count = 0;
 
-function freshStore(): { root: string; store: FileStore } {
+/** Refuses to be told anything. */
+const silent = {
+  warn: (text: string): void => {
+    throw new Error(`warned: ${text}`);
+  },
+};
+
+function freshStore(terminal = silent): { root: string; store: FileStore } {
   count += 1;
   const root = join(scratch, String(count));
   mkdirSync(root);
   // As the trigger `install` leaves it.
   for (const folder of ['apps', 'pipelines', 'deploys']) mkdirSync(join(root, folder));
-  return { root, store: new FileStore(root) };
+  return { root, store: new FileStore(root, terminal) };
 }
 
 const shop: Pipeline = {
@@ -41,8 +48,8 @@ const shop: Pipeline = {
   settings: { memory: '1g', keep: '3' },
 };
 
-async function shopStore() {
-  const fresh = freshStore();
+async function shopStore(terminal = silent) {
+  const fresh = freshStore(terminal);
   await fresh.store.savePipeline(shop);
   return fresh;
 }
@@ -99,7 +106,7 @@ test('what was saved is read again, also by another process', async () => {
   await store.link('shop', 'shop');
   await store.saveBuild('shop', build('shop.1'));
   await store.saveNote(note('shop'));
-  const other = new FileStore(root);
+  const other = new FileStore(root, silent);
   assert.equal(await other.pipelines(), ['shop']);
   assert.equal(await other.pipeline('shop'), shop);
   assert.is(await other.pipelineOf('shop'), 'shop');
@@ -174,7 +181,6 @@ for (const [what, content] of damaged) {
     const files: [string, () => Promise<unknown>][] = [
       ['pipelines/shop/settings.json', () => store.pipeline('shop')],
       ['pipelines/shop/builds/shop.1.json', () => store.build('shop', 'shop.1')],
-      ['pipelines/shop/builds/shop.1.json', () => store.builds('shop')],
       [`pipelines/shop/artifacts/${key}.json`, () => store.artifact('shop', key)],
       ['deploys/shop.json', () => store.note('shop')],
     ];
@@ -185,6 +191,30 @@ for (const [what, content] of damaged) {
       assert.is(error.message, `${path} is damaged, or was written by another version of flight-launch`);
       assert.match(error.remedy ?? '', /^Update the plugin, or move that file away/);
     }
+  });
+}
+
+for (const [what, content] of damaged) {
+  test(`a build record that is ${what} is told once, left out, and kept`, async () => {
+    const warnings: string[] = [];
+    const { root, store } = await shopStore({ warn: (text) => void warnings.push(text) });
+    await store.saveBuild('shop', build('shop.1'));
+    await store.saveBuild('shop', build('shop.3'));
+    await (await store.openLog('shop', 'shop.2')).close();
+    await (await store.openLog('shop', 'shop.4')).close();
+    const path = join(root, 'pipelines/shop/builds/shop.2.json');
+    writeFileSync(path, content);
+    for (let time = 0; time < 2; time += 1) {
+      assert.equal((await store.builds('shop')).map(({ name }) => name).sort(), ['shop.1', 'shop.3']);
+      assert.is(await store.readableBuild('shop', 'shop.2'), undefined);
+    }
+    assert.equal(await store.readableBuild('shop', 'shop.1'), build('shop.1'));
+    assert.equal(warnings, [
+      `${path} is damaged, or was written by another version of flight-launch; it is kept, and left out here`,
+    ]);
+    // So retention does not take it for the rest of a failed build.
+    assert.equal(await store.unrecordedBuilds('shop'), ['shop.4']);
+    assert.is(readFileSync(path, 'utf8'), content);
   });
 }
 

@@ -30985,12 +30985,12 @@ async function choose(services, pipeline3, name) {
 }
 
 // src/commands/set.ts
-var usage9 = "set NAME KEY [VALUE] [--dry-run]";
+var usage9 = "set NAME KEY VALUE | --unset [--dry-run]";
 var set2 = {
   usage: usage9,
-  about: "Change a setting of a pipeline or clear it",
+  about: "Change a setting of a pipeline or put it back to its default",
   help: [
-    "Without VALUE the setting goes back to its default. Settings:",
+    "With --unset in place of VALUE the setting goes back to its default. Settings:",
     ...settingNames.map((name) => {
       const { about, fallback } = describeSetting(name);
       return `  ${name.padEnd(14)} ${about}${fallback === "" ? "" : ` (default ${fallback})`}`;
@@ -31000,25 +31000,37 @@ var set2 = {
     const given = parseArguments(`flight-launch:${usage9}`, args, {
       required: ["NAME", "KEY"],
       optional: ["VALUE"],
-      flags: ["dry-run"]
+      flags: ["unset", "dry-run"]
     });
     const key = settingName(given.positional("KEY") ?? "");
-    const value = given.positional("VALUE") ?? "";
-    if (value !== "") checkSetting(key, value);
+    const value = wantedValue(key, given.positional("VALUE") ?? "", given.flag("unset"));
     const { name } = await readPipeline(services, "set", given.positional("NAME"));
     const { store, terminal, locks } = services;
-    terminal.header(value === "" ? `Unsetting ${key}` : `Setting ${key} to ${displaySetting(key, value)}`);
+    terminal.header(
+      value === void 0 ? `Unsetting ${key}` : `Setting ${key} to ${displaySetting(key, value)}`
+    );
     if (given.flag("dry-run")) return;
     await locks.pipeline(name, "set", async () => {
       const pipeline3 = await store.pipeline(name);
       const { [key]: _, ...others } = pipeline3.settings;
       await store.savePipeline({
         ...pipeline3,
-        settings: value === "" ? others : { ...others, [key]: value }
+        settings: value === void 0 ? others : { ...others, [key]: value }
       });
     });
   }
 };
+function wantedValue(key, value, unset) {
+  if (unset && value === "") return void 0;
+  if (unset || value === "") {
+    throw new UsageError(
+      unset ? `${key} gets either a value or --unset, not both` : `VALUE of ${key} is missing`,
+      { remedy: `Usage: dokku flight-launch:${usage9}; --unset puts ${key} back to its default.` }
+    );
+  }
+  checkSetting(key, value);
+  return value;
+}
 
 // src/commands/setup.ts
 var usage10 = "setup NAME [--staging APP] [--production APP] [--build-dir DIR] [--dry-run]";
@@ -41113,7 +41125,8 @@ var FileStore = class {
       return await this.build(pipeline3, name);
     } catch (error62) {
       if (!(error62 instanceof UserError)) throw error62;
-      if (!this.told.has(error62.message)) this.terminal.warn(`${error62.message}; it is kept, and left out here`);
+      if (!this.told.has(error62.message))
+        this.terminal.warn(`${error62.message}; it is kept, and left out here`);
       this.told.add(error62.message);
       return void 0;
     }

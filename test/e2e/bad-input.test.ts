@@ -214,7 +214,7 @@ for (const [setting, value, script, problem] of [
       const { output } = await rejected(deployed, problem);
       assert.match(output, setting);
     } finally {
-      await host.must('flight-launch:set', pipeline, setting);
+      await host.must('flight-launch:set', pipeline, setting, '--unset');
     }
   });
 }

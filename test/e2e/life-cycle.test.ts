@@ -152,7 +152,8 @@ test('list, report and set show and change settings, for people and as JSON', as
   const dry = await host.must('flight-launch:set', 'life-cycle', 'keep', '9', '--dry-run');
   assert.match(dry.stdout, 'Setting keep to 9');
   assert.is((await settings('life-cycle')).keep, '7');
-  assert.match((await host.must('flight-launch:set', 'life-cycle', 'keep')).stdout, 'Unsetting keep');
+  const unset = await host.must('flight-launch:set', 'life-cycle', 'keep', '--unset');
+  assert.match(unset.stdout, 'Unsetting keep');
   assert.is((await settings('life-cycle')).keep, '5');
   assert.is((await settings('life-cycle'))['staging-deploy-branch'], 'master');
 });
@@ -175,6 +176,16 @@ for (const [hazard, words, says] of [
     'an unmatched quote drops what follows (I55)',
     ['flight-launch:set', 'life-cycle', "it's", '3'],
     'KEY is missing',
+  ],
+  [
+    'an unmatched quote drops a value, which is no wish for the default (I55, H13)',
+    ['flight-launch:set', 'life-cycle', 'keep', "'6"],
+    /VALUE of keep is missing[^]* --unset puts keep back to its default/,
+  ],
+  [
+    'a value and --unset',
+    ['flight-launch:set', 'life-cycle', 'keep', '6', '--unset'],
+    'keep gets either a value or --unset',
   ],
   ['a line break splits a name (I56)', ['flight-launch:status', 'life\ncycle'], 'one argument too many'],
   ['-n vanishes on the way (I57)', ['flight-launch:unlink', '-n'], 'NAME is missing'],

@@ -77,8 +77,6 @@ test('the container of the build phase', () => {
     '--pids-limit',
     '512',
     '--ulimit',
-    'nofile=16384',
-    '--ulimit',
     'core=0',
     '--ulimit',
     'fsize=1073741824',

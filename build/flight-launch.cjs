@@ -30567,7 +30567,6 @@ var labels = {
   /** Seconds since the epoch; when no owner of the container can be at work any more. */
   expires: "com.flight-launch.expires"
 };
-var openFiles = 16384;
 var minFileBytes = 1024 ** 3;
 var cleanupSeconds = 600;
 function cacheVolume(pipeline3) {
@@ -30596,7 +30595,6 @@ function createContainer(plan, phase, image2, now) {
     ...["--memory", String(limits.memory), "--memory-swap", String(limits.memory)],
     ...["--cpus", String(limits.cpus), "--pids-limit", String(limits.processes)],
     ...option("ulimit", [
-      `nofile=${openFiles}`,
       "core=0",
       ...phase === "build" ? [`fsize=${Math.max(limits.output, minFileBytes)}`] : []
     ]),
@@ -31998,11 +31996,10 @@ async function stored(services, pipeline3, { key }) {
 async function build(services, pipeline3, plan, source) {
   const { store, terminal, clock } = services;
   const started = clock.now();
-  const log = await store.openLog(pipeline3, plan.build);
   const aside = store.partialArtifactPath(pipeline3, plan.build);
-  try {
+  return store.withLog(pipeline3, plan.build, async (log) => {
     const artifact = await services.clientBuilder(pipeline3).build(plan, source, aside, (line) => {
-      log.line(line);
+      log(line);
       terminal.detail(line);
     });
     await store.saveArtifact(
@@ -32011,9 +32008,7 @@ async function build(services, pipeline3, plan, source) {
       aside
     );
     return artifact;
-  } finally {
-    await log.close();
-  }
+  });
 }
 async function place(services, pipeline3, { server }, workTree, key) {
   const { terminal, store } = services;
@@ -41151,21 +41146,25 @@ var FileStore = class {
   serverTreePath(pipeline3, build2) {
     return this.path(pipeline3, "builds", `${build2}.server.tar`);
   }
-  async openLog(pipeline3, build2) {
-    const path6 = this.path(pipeline3, "builds", `${build2}.log`);
-    const file2 = await (0, import_promises23.open)(path6, "a", 384);
+  async withLog(pipeline3, build2, work) {
+    const file2 = await (0, import_promises23.open)(this.path(pipeline3, "builds", `${build2}.log`), "a", 384);
     const stream2 = file2.createWriteStream();
     const written = (0, import_promises24.finished)(stream2);
     written.catch(() => void 0);
-    return {
-      path: path6,
-      line: (text2) => void stream2.write(`${text2}
-`),
-      close: () => {
-        stream2.end();
-        return written;
-      }
-    };
+    let result;
+    try {
+      result = await work((text2) => void stream2.write(`${text2}
+`));
+    } catch (error62) {
+      stream2.end();
+      await written.catch((second) => {
+        this.terminal.warn(`The log of build ${build2} is not complete: ${String(second)}`);
+      });
+      throw error62;
+    }
+    stream2.end();
+    await written;
+    return result;
   }
   async artifacts(pipeline3) {
     const files = await namesIn(this.path(pipeline3, "artifacts"));

@@ -138,21 +138,29 @@ export class FileStore implements Store {
     return this.path(pipeline, 'builds', `${build}.server.tar`);
   }
 
-  async openLog(pipeline: string, build: string) {
-    const path = this.path(pipeline, 'builds', `${build}.log`);
-    const file = await open(path, 'a', 0o600);
+  async withLog<T>(
+    pipeline: string,
+    build: string,
+    work: (line: (text: string) => void) => Promise<T>,
+  ): Promise<T> {
+    const file = await open(this.path(pipeline, 'builds', `${build}.log`), 'a', 0o600);
     const stream = file.createWriteStream();
     const written = finished(stream);
-    // Told on closing: a full disk must not end the process in the middle of a build (F32).
+    // Told at the end: a full disk must not end the process in the middle of a build (F32).
     written.catch(() => undefined);
-    return {
-      path,
-      line: (text: string) => void stream.write(`${text}\n`),
-      close: () => {
-        stream.end();
-        return written;
-      },
-    };
+    let result: T;
+    try {
+      result = await work((text) => void stream.write(`${text}\n`));
+    } catch (error) {
+      stream.end();
+      await written.catch((second: unknown) => {
+        this.terminal.warn(`The log of build ${build} is not complete: ${String(second)}`);
+      });
+      throw error;
+    }
+    stream.end();
+    await written;
+    return result;
   }
 
   async artifacts(pipeline: string): Promise<string[]> {

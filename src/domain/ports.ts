@@ -182,11 +182,11 @@ export interface Store {
   unrecordedBuilds(pipeline: string): Promise<string[]>;
   hasServerTree(pipeline: string, build: string): Promise<boolean>;
   serverTreePath(pipeline: string, build: string): string;
-  /** Where a build's whole log goes, and a writer for it. */
-  openLog(
-    pipeline: string,
-    build: string,
-  ): Promise<{ path: string; line(text: string): void; close(): Promise<void> }>;
+  /**
+   * Runs the work with a function that writes a line to a build's log. A log that could not be written fails the work
+   * when that has ended, but never in place of its own error.
+   */
+  withLog<T>(pipeline: string, build: string, work: (line: (text: string) => void) => Promise<T>): Promise<T>;
 
   artifacts(pipeline: string): Promise<string[]>;
   artifact(pipeline: string, key: string): Promise<ArtifactRecord | undefined>;

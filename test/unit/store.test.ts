@@ -93,6 +93,8 @@ const history = (name: string): HistoryEntry => ({
   durationMs: 1,
 });
 
+const noLines = () => Promise.resolve();
+
 const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
 const test = suite('store');
@@ -143,7 +145,7 @@ test('secrets are for the owner alone; the shims of all see which apps are ours'
   await store.saveNote(note('shop'));
   await store.saveBuild('shop', build('shop.1'));
   await store.appendHistory('shop', history('shop.1'));
-  await (await store.openLog('shop', 'shop.1')).close();
+  await store.withLog('shop', 'shop.1', noLines);
   assert.is(mode(join(root, 'apps/shop')), '644');
   for (const path of [
     'deploys/shop.json',
@@ -200,8 +202,8 @@ for (const [what, content] of damaged) {
     const { root, store } = await shopStore({ warn: (text) => void warnings.push(text) });
     await store.saveBuild('shop', build('shop.1'));
     await store.saveBuild('shop', build('shop.3'));
-    await (await store.openLog('shop', 'shop.2')).close();
-    await (await store.openLog('shop', 'shop.4')).close();
+    await store.withLog('shop', 'shop.2', noLines);
+    await store.withLog('shop', 'shop.4', noLines);
     const path = join(root, 'pipelines/shop/builds/shop.2.json');
     writeFileSync(path, content);
     for (let time = 0; time < 2; time += 1) {
@@ -228,8 +230,7 @@ test('an unknown setting in the file is refused and not dropped with the next ch
 test('names of builds are those of records, logs and server trees', async () => {
   const { root, store } = await shopStore();
   await store.saveBuild('shop', build('shop.2'));
-  const log = await store.openLog('shop', 'shop.1');
-  await log.close();
+  await store.withLog('shop', 'shop.1', noLines);
   writeFileSync(store.serverTreePath('shop', 'shop.2'), '');
   writeFileSync(store.serverTreePath('shop', 'shop.3'), '');
   writeFileSync(join(root, 'pipelines/shop/builds/shop.4.json.0.partial'), '');
@@ -244,7 +245,7 @@ test('of a removed build nothing stays, and the others do', async () => {
   const { root, store } = await shopStore();
   for (const name of ['shop.1', 'shop.1-2']) {
     await store.saveBuild('shop', build(name));
-    await (await store.openLog('shop', name)).close();
+    await store.withLog('shop', name, noLines);
     writeFileSync(store.serverTreePath('shop', name), '');
   }
   await store.removeBuild('shop', 'shop.1');
@@ -256,24 +257,49 @@ test('of a removed build nothing stays, and the others do', async () => {
   await store.removeBuild('shop', 'shop.1');
 });
 
-test('the log of a build holds all lines once it is closed', async () => {
-  const { store } = await shopStore();
-  const log = await store.openLog('shop', 'shop.1');
-  for (let line = 0; line < 5000; line += 1) log.line(`line ${String(line)}`);
-  await log.close();
-  const lines = readFileSync(log.path, 'utf8').split('\n');
-  assert.is(lines.length, 5001);
-  assert.is(lines[4999], 'line 4999');
+test('the log of a build holds all lines once the build has ended, also one that failed', async () => {
+  const { root, store } = await shopStore();
+  const writing = (line: (text: string) => void) => {
+    for (let count = 0; count < 5000; count += 1) line(`line ${String(count)}`);
+  };
+  await store.withLog('shop', 'shop.1', async (line) => {
+    await setTimeout(1);
+    writing(line);
+  });
+  const failing = store.withLog('shop', 'shop.2', async (line) => {
+    await setTimeout(1);
+    writing(line);
+    throw new UserError('the build failed');
+  });
+  assert.is((await rejects(failing, UserError)).message, 'the build failed');
+  for (const name of ['shop.1', 'shop.2']) {
+    const lines = readFileSync(join(root, `pipelines/shop/builds/${name}.log`), 'utf8').split('\n');
+    assert.is(lines.length, 5001);
+    assert.is(lines[4999], 'line 4999');
+  }
 });
 
-test('F32 a log that finds the disk full fails when it is closed, not in the middle of the build', async () => {
-  const { root, store } = await shopStore();
+test("F32 a log that finds the disk full fails the build at its end, and never in place of the build's own error", async () => {
+  const warnings: string[] = [];
+  const { root, store } = await shopStore({ warn: (text) => void warnings.push(text) });
   symlinkSync('/dev/full', join(root, 'pipelines/shop/builds/shop.1.log'));
-  const log = await store.openLog('shop', 'shop.1');
-  log.line('first');
-  await setTimeout(50);
-  log.line('second');
-  await rejects(log.close(), /ENOSPC/);
+  let ended = 0;
+  const work = async (line: (text: string) => void) => {
+    line('first');
+    await setTimeout(50);
+    line('second');
+    ended += 1;
+  };
+  await rejects(store.withLog('shop', 'shop.1', work), /ENOSPC/);
+  assert.equal(warnings, []);
+  const failing = store.withLog('shop', 'shop.1', async (line) => {
+    await work(line);
+    throw new UserError('the build failed');
+  });
+  assert.is((await rejects(failing, UserError)).message, 'the build failed');
+  assert.is(ended, 2);
+  assert.is(warnings.length, 1);
+  assert.match(warnings[0] ?? '', /^The log of build shop\.1 is not complete: .*ENOSPC/);
 });
 
 async function artifactIn(store: FileStore, content: string): Promise<ArtifactRecord> {

@@ -32516,7 +32516,7 @@ function explainFailure(plan, phase, ended, lines2) {
   }
   if (ended.exitCode === 127) {
     return fail(
-      "did not find a program",
+      "ended with 127: command not found",
       `Add what is missing to the client's dependencies, or name an image that has it: "client": {"image": "…"} in flight-launch.json.`
     );
   }

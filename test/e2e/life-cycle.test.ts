@@ -299,6 +299,11 @@ test('destroying an app that was deployed keeps the history of its pipeline, and
   const dry = await host.must('flight-launch:unlink', 'life-cycle-two', '--dry-run');
   assert.match(dry.stdout, 'life-cycle-two');
   assert.is(await historyOf('life-cycle-two'), history);
+  // That records are damaged is no reason to keep a pipeline, nor to forget the images that they are about.
+  await host.mustAdmin(
+    `for file in "${data}/pipelines/life-cycle-two/builds/"*.json; do printf '{' >"$file"; done`,
+  );
+  assert.is.not(await host.mustAdmin('docker images --quiet flight-launch/life-cycle-two'), '');
   const unlinked = await host.must('flight-launch:unlink', 'life-cycle-two');
   assert.match(unlinked.stdout, 'the history is kept in');
   assert.match(unlinked.stdout, 'builder:set life-cycle-two-live build-dir');

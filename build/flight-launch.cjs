@@ -29828,19 +29828,10 @@ async function appContainers({ dokku, docker }, app) {
 async function findLive(services, pipeline3, app, stage) {
   const live = liveBuild(await appContainers(services, app), []);
   if (live.state !== "build") return live;
-  const record3 = await readableRecord(services, pipeline3, live.build);
+  const record3 = await services.store.readableBuild(pipeline3, live.build);
   if (record3 === void 0 || record3.live[stage] !== void 0) return { ...live, record: record3 };
   const note = record3.app === app ? recordDeploy : noteLive;
   return { ...live, record: await note(services, pipeline3, stage, record3) };
-}
-async function readableRecord({ store, terminal }, pipeline3, build2) {
-  try {
-    return await store.build(pipeline3, build2);
-  } catch (error62) {
-    if (!(error62 instanceof UserError)) throw error62;
-    terminal.warn(error62.message);
-    return void 0;
-  }
 }
 async function recordDeploy(services, pipeline3, stage, record3) {
   const at2 = services.clock.now();
@@ -29874,10 +29865,10 @@ async function pendingChanges(services, pipeline3) {
   if (to === void 0 || from === void 0) {
     return { changes: void 0, reason: `${to === void 0 ? staging : production} has no live build` };
   }
-  const clientFolder2 = to.client.folder;
+  const clientFolder3 = to.client.folder;
   return {
     changes: await services.repository.changes([staging, production], from.commit, to.commit),
-    clientFolder: clientFolder2
+    clientFolder: clientFolder3
   };
 }
 
@@ -29942,7 +29933,7 @@ function wantsJson(args) {
 
 // src/domain/pipeline.ts
 var stages = ["staging", "production"];
-var appName = /^[a-z0-9][a-z0-9.-]{0,62}$/;
+var appName = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 var pipelineName = /^[a-z0-9]+(?:(?:\.|-+)[a-z0-9]+)*$/;
 function checkPipelineName(name) {
   if (name.length <= 63 && pipelineName.test(name)) return;
@@ -29951,8 +29942,14 @@ function checkPipelineName(name) {
   });
 }
 function checkAppName(name) {
-  if (appName.test(name) && !name.includes("..")) return;
-  throw new UsageError(`${quoted(name)} cannot be the name of an app`, {
+  if (!appName.test(name) || name.includes("..")) throw invalidName(name, "an app");
+}
+function checkNewAppName(name) {
+  checkAppName(name);
+  if (name.includes("_")) throw invalidName(name, "a new app");
+}
+function invalidName(name, what) {
+  return new UsageError(`${quoted(name)} cannot be the name of ${what}`, {
     remedy: "Use lower-case letters, digits, `-` and single `.`, at most 63 of them, beginning with a letter or digit."
   });
 }
@@ -30152,7 +30149,7 @@ var diff = {
     return void 0;
   }
 };
-function show({ terminal, clock }, changes, clientFolder2) {
+function show({ terminal, clock }, changes, clientFolder3) {
   const line = ({ id, author, subject, at: at2 }) => `${id.slice(0, 8)} ${printable(author, 30)}: ${printable(subject, 72)} (${formatAge(clock.now(), at2)})`;
   terminal.header(`${changes.added.length} commits would come to production`);
   for (const commit of changes.added) terminal.detail(line(commit));
@@ -30160,7 +30157,7 @@ function show({ terminal, clock }, changes, clientFolder2) {
     terminal.header(`${changes.removed.length} commits of production would go`);
     for (const commit of changes.removed) terminal.detail(line(commit));
   }
-  const client = changes.files.filter(({ path: path6 }) => isInside(path6, clientFolder2));
+  const client = changes.files.filter(({ path: path6 }) => isInside(path6, clientFolder3));
   for (const [title2, files] of [
     ["Client", client],
     ["Server and others", changes.files.filter((file2) => !client.includes(file2))]
@@ -30706,7 +30703,6 @@ var labels = {
   /** Seconds since the epoch; when no owner of the container can be at work any more. */
   expires: "com.flight-launch.expires"
 };
-var openFiles = 16384;
 var minFileBytes = 1024 ** 3;
 var cleanupSeconds = 600;
 function cacheVolume(pipeline3) {
@@ -30735,7 +30731,6 @@ function createContainer(plan, phase, image2, now) {
     ...["--memory", String(limits.memory), "--memory-swap", String(limits.memory)],
     ...["--cpus", String(limits.cpus), "--pids-limit", String(limits.processes)],
     ...option("ulimit", [
-      `nofile=${openFiles}`,
       "core=0",
       ...phase === "build" ? [`fsize=${Math.max(limits.output, minFileBytes)}`] : []
     ]),
@@ -30855,14 +30850,13 @@ function planRetention(stored2, keep2, inUse) {
     for (const build2 of live.slice(0, keep2)) kept.add(build2.name);
   }
   const keptBuilds = newestFirst.filter((build2, index) => kept.has(build2.name) || index === 0);
-  const known = /* @__PURE__ */ new Set([...inUse, ...stored2.failedLogs, ...stored2.builds.map((build2) => build2.name)]);
   const artifacts = new Set(keptBuilds.map((build2) => build2.client.key));
   const installs = keptBuilds.map((build2) => build2.client.installHash);
   return {
     builds: newestFirst.filter((build2) => !keptBuilds.includes(build2)),
     artifacts: stored2.artifacts.filter((key) => !artifacts.has(key)),
     installImages: stored2.installImages.filter((tag) => !installs.some((hash3) => hash3.startsWith(tag))),
-    images: stored2.images.filter((name) => !known.has(name)),
+    orphanImages: stored2.orphanImages.filter((name) => !inUse.has(name)),
     failedLogs: stored2.failedLogs.slice(0, -failedLogsKept)
   };
 }
@@ -30979,14 +30973,14 @@ async function findRemovable(services, name) {
   const unfinished = await unfinishedJob(services, name);
   if (unfinished !== void 0) inUse.add(unfinished.job.build);
   const builds = await store.builds(name);
-  const recorded = new Set(builds.map((build2) => build2.name));
+  const left = new Set(await store.buildNames(name));
   return planRetention(
     {
       builds,
       artifacts: await store.artifacts(name),
       installImages: (await docker.imagesOf(installRepository(name))).map(tagOf),
-      images: (await docker.imagesOf(capturedRepository(name))).map(tagOf),
-      failedLogs: (await store.buildNames(name)).filter((build2) => !recorded.has(build2) && !inUse.has(build2))
+      orphanImages: (await docker.imagesOf(capturedRepository(name))).map(tagOf).filter((tag) => !left.has(tag)),
+      failedLogs: (await store.unrecordedBuilds(name)).filter((build2) => !inUse.has(build2))
     },
     effectiveSettings(pipeline3.settings).keep,
     inUse
@@ -31003,7 +30997,7 @@ async function applyRetention({ store, docker, locks, repository }, name, plan) 
     await locks.tryArtifact(name, key, "prune", () => store.removeArtifact(name, key));
   }
   for (const tag of plan.installImages) await docker.removeImage(`${installRepository(name)}:${tag}`);
-  for (const build2 of plan.images) await docker.removeImage(capturedReference(name, build2));
+  for (const build2 of plan.orphanImages) await docker.removeImage(capturedReference(name, build2));
   for (const build2 of plan.failedLogs) await store.removeBuild(name, build2);
 }
 function tagOf(reference) {
@@ -31033,7 +31027,7 @@ function describe5(plan) {
     ...plan.builds.map((build2) => `build ${build2.name} (${build2.commit.slice(0, 8)})`),
     ...plan.artifacts.map((key) => `client ${key.slice(0, 12)}`),
     ...plan.installImages.map((tag) => `dependencies ${tag.slice(0, 12)}`),
-    ...plan.images.map((name) => `image of build ${printable(name)}, which has no record`),
+    ...plan.orphanImages.map((name) => `image of build ${printable(name)}, of which nothing else is left`),
     ...plan.failedLogs.map((name) => `log of failed build ${printable(name)}`)
   ];
   return lines2.length === 0 ? ["nothing"] : lines2;
@@ -31160,12 +31154,12 @@ async function choose(services, pipeline3, name) {
 }
 
 // src/commands/set.ts
-var usage10 = "set NAME KEY [VALUE] [--dry-run]";
+var usage10 = "set NAME KEY VALUE | --unset [--dry-run]";
 var set2 = {
   usage: usage10,
-  about: "Change a setting of a pipeline or clear it",
+  about: "Change a setting of a pipeline or put it back to its default",
   help: [
-    "Without VALUE the setting goes back to its default. Settings:",
+    "With --unset in place of VALUE the setting goes back to its default. Settings:",
     ...settingNames.map((name) => {
       const { about, fallback } = describeSetting(name);
       return `  ${name.padEnd(14)} ${about}${fallback === "" ? "" : ` (default ${fallback})`}`;
@@ -31175,25 +31169,37 @@ var set2 = {
     const given = parseArguments(`flight-launch:${usage10}`, args, {
       required: ["NAME", "KEY"],
       optional: ["VALUE"],
-      flags: ["dry-run"]
+      flags: ["unset", "dry-run"]
     });
     const key = settingName(given.positional("KEY") ?? "");
-    const value = given.positional("VALUE") ?? "";
-    if (value !== "") checkSetting(key, value);
+    const value = wantedValue(key, given.positional("VALUE") ?? "", given.flag("unset"));
     const { name } = await readPipeline(services, "set", given.positional("NAME"));
     const { store, terminal, locks } = services;
-    terminal.header(value === "" ? `Unsetting ${key}` : `Setting ${key} to ${displaySetting(key, value)}`);
+    terminal.header(
+      value === void 0 ? `Unsetting ${key}` : `Setting ${key} to ${displaySetting(key, value)}`
+    );
     if (given.flag("dry-run")) return;
     await locks.pipeline(name, "set", async () => {
       const pipeline3 = await store.pipeline(name);
       const { [key]: _, ...others } = pipeline3.settings;
       await store.savePipeline({
         ...pipeline3,
-        settings: value === "" ? others : { ...others, [key]: value }
+        settings: value === void 0 ? others : { ...others, [key]: value }
       });
     });
   }
 };
+function wantedValue(key, value, unset) {
+  if (unset && value === "") return void 0;
+  if (unset || value === "") {
+    throw new UsageError(
+      unset ? `${key} gets either a value or --unset, not both` : `VALUE of ${key} is missing`,
+      { remedy: `Usage: dokku flight-launch:${usage10}; --unset puts ${key} back to its default.` }
+    );
+  }
+  checkSetting(key, value);
+  return value;
+}
 
 // src/commands/setup.ts
 var usage11 = "setup NAME [--staging APP] [--production APP] [--build-dir DIR] [--dry-run]";
@@ -31271,6 +31277,7 @@ async function check2({ store, dokku }, pipeline3) {
     (await dokku.appExists(app) ? existing : missing).push(app);
   }
   await dokku.authorize("flight-launch:setup", existing);
+  for (const app of missing) checkNewAppName(app);
   if (problems.length === 0) return missing;
   throw new UserError(`pipeline ${pipeline3.name} cannot be set up`, {
     details: problems,
@@ -31635,7 +31642,7 @@ function inspectClient({ client }, entries, manifests) {
   refuseSubmodules(entries);
   const root = new Set(entries.map((entry) => entry.path).filter((path6) => isInside(path6, client.folder)));
   const has = (name) => root.has(`${client.folder}/${name}`);
-  const packageJson = parsePackageJson(`${client.folder}/package.json`, manifests.packageJson);
+  const packageJson = readPackageJson(client, manifests.packageJson);
   const manager = client.install === void 0 ? packageManager(client.folder, packageJson, has) : void 0;
   if (client.build === void 0 && packageJson.scripts.build === void 0) {
     throw new UserError(`${client.folder}/package.json has no script "build"`, {
@@ -31685,12 +31692,16 @@ function packageManager(folder2, packageJson, has) {
   if (has(".yarnrc.yml")) return declaredMajor > 1 ? "yarn-corepack" : "yarn-berry";
   return declaredMajor > 1 ? "yarn-corepack" : "yarn";
 }
+var noPackage = { scripts: {}, packageManager: void 0, engine: void 0 };
+function readPackageJson(client, text2) {
+  const path6 = `${client.folder}/package.json`;
+  if (text2 !== void 0) return parsePackageJson(path6, text2);
+  if (client.install !== void 0 && client.build !== void 0) return noPackage;
+  throw new UserError(`there is no ${path6}`, {
+    remedy: 'Commit it, or say in flight-launch.json where the client is, "client": {"folder": "…"}, or how it is installed and built without one: "client": {"install": "…", "build": "…"}.'
+  });
+}
 function parsePackageJson(path6, text2) {
-  if (text2 === void 0) {
-    throw new UserError(`there is no ${path6}`, {
-      remedy: `Commit it, or name the client's folder in flight-launch.json: "client": {"folder": "…"}.`
-    });
-  }
   let parsed;
   try {
     parsed = JSON.parse(text2.replace(/^\uFEFF/, ""));
@@ -31777,6 +31788,14 @@ var plain = "without a leading `/` or `-`, and without `..`, `\\` and control ch
 var inRepository = `a path inside the repository, ${plain}`;
 var jsonPointer = "a JSON pointer such as `/version`";
 var onePattern = "a regular expression with exactly one group";
+var clientFolder = subfolder(`a subfolder of the repository, ${plain}`).default("client");
+var serverFolder = folder(`${inRepository}; \`.\` for the whole repository`).default("server");
+var installInput = anyPath(
+  "a path relative to the client that stays inside the repository, without a leading `/` or `-`"
+);
+var variable = external_exports.string({ error: "the name of an environment variable" }).regex(environmentName, { error: "the name of an environment variable" }).refine((name) => !["PATH", "HOME", "CI"].includes(name), {
+  error: "a variable other than PATH, HOME and CI, which the build container sets itself"
+});
 var versionFile = external_exports.union(
   [
     subfolder(inRepository),
@@ -31798,7 +31817,7 @@ var schema = external_exports.strictObject(
     $schema: external_exports.string({ error: "the address of a JSON Schema" }).optional().meta({ description: "For editors; flight-launch does not read it." }),
     client: external_exports.strictObject(
       {
-        folder: subfolder(`a subfolder of the repository, ${plain}`).default("client").meta({ description: "Folder of the client in the repository." }),
+        folder: clientFolder.meta({ description: "Folder of the client in the repository." }),
         image: external_exports.string({ error: "a Docker image such as `node:22-slim`" }).regex(imageReference, { error: "a Docker image such as `node:22-slim`" }).optional().meta({
           description: "Image that the client is built in. Default: Node of the version that the project names."
         }),
@@ -31807,28 +31826,18 @@ var schema = external_exports.strictObject(
         output: subfolder(`a subfolder of the client, ${plain}`).optional().meta({
           description: "What the build leaves, relative to the client. Default: `dist` or `build`."
         }),
-        env: external_exports.array(
-          external_exports.string({ error: "the name of an environment variable" }).regex(environmentName, { error: "the name of an environment variable" }).refine((name) => !["PATH", "HOME", "CI"].includes(name), {
-            error: "a variable other than PATH, HOME and CI, which the build container sets itself"
-          }),
-          { error: "a list of names of environment variables" }
-        ).default([]).meta({ description: "Variables of the app's Dokku configuration that the build may read." }),
+        env: external_exports.array(variable, { error: "a list of names of environment variables" }).default([]).meta({ description: "Variables of the app's Dokku configuration that the build may read." }),
         inputs: external_exports.array(subfolder(inRepository), { error: "a list of paths inside the repository" }).default([]).meta({ description: "Other paths of the repository that the build reads." }),
-        installInputs: external_exports.array(
-          anyPath(
-            "a path relative to the client that stays inside the repository, without a leading `/` or `-`"
-          ),
-          {
-            error: "a list of paths relative to the client"
-          }
-        ).default([]).meta({ description: "More that the install phase needs, relative to the client." }),
+        installInputs: external_exports.array(installInput, { error: "a list of paths relative to the client" }).default([]).meta({ description: "More that the install phase needs, relative to the client." }),
         network: external_exports.boolean({ error: "`true` or `false`" }).default(false).meta({ description: "Whether the build phase may use the network." })
       },
       { error: "an object" }
     ).prefault({}),
     server: external_exports.strictObject(
       {
-        folder: folder(`${inRepository}; \`.\` for the whole repository`).default("server").meta({ description: "Folder of the server in the repository; the apps' build-dir." }),
+        folder: serverFolder.meta({
+          description: "Folder of the server in the repository; the apps' build-dir."
+        }),
         public: subfolder(`a subfolder of the server, ${plain}`).default("public").meta({ description: "Where the built client is placed, relative to the server." })
       },
       { error: "an object" }
@@ -31838,8 +31847,9 @@ var schema = external_exports.strictObject(
   { error: "an object" }
 ).meta({ title: "flight-launch.json", description: "How flight-launch builds and releases this monorepo." });
 function parseConfiguration(text2) {
-  const result = schema.safeParse(parseJson(text2 ?? "{}"), { reportInput: true });
-  const problems = result.success ? crossFieldProblems(result.data) : result.error.issues.flatMap(describeIssue);
+  const file2 = parseJson(text2 ?? "{}");
+  const result = schema.safeParse(file2, { reportInput: true });
+  const problems = (result.error?.issues ?? []).flatMap(describeIssue).concat(crossFieldProblems(file2));
   if (problems.length > 0 || !result.success) throw configurationError(problems);
   const { $schema: _, ...configuration } = result.data;
   return configuration;
@@ -31881,19 +31891,35 @@ function pathText(path6) {
   const text2 = path6.map((part) => typeof part === "number" ? `[${String(part)}]` : `.${printable(String(part))}`).join("").replace(/^\./, "");
   return text2 === "" ? "(whole file)" : text2;
 }
-function crossFieldProblems({ client, server }) {
+var ifValid = (inner) => external_exports.union([inner, external_exports.unknown().transform(() => void 0)]);
+var compared = external_exports.object({
+  client: ifValid(
+    external_exports.object({
+      folder: ifValid(clientFolder),
+      env: ifValid(external_exports.array(ifValid(variable)).default([])),
+      installInputs: ifValid(external_exports.array(ifValid(installInput)).default([]))
+    }).prefault({})
+  ),
+  server: ifValid(external_exports.object({ folder: ifValid(serverFolder) }).prefault({}))
+});
+function crossFieldProblems(file2) {
+  const { client, server } = compared.safeParse(file2).data ?? {};
   const problems = [];
-  if (isInside(server.folder, client.folder)) {
-    problems.push(
-      `server.folder: found "${printable(server.folder)}", which lies in client.folder "${printable(client.folder)}"; allowed: a folder outside of the client`
-    );
-  }
-  const repeated = client.env.filter((name, index) => client.env.indexOf(name) !== index);
+  const env = (client?.env ?? []).filter((name) => name !== void 0);
+  const repeated = env.filter((name, index) => env.indexOf(name) !== index);
   for (const name of new Set(repeated)) {
     problems.push(`client.env: found "${name}" more than once; allowed: each variable once`);
   }
-  for (const [index, path6] of client.installInputs.entries()) {
-    const resolved = normalizePath(`${client.folder}/${path6}`);
+  const folder2 = client?.folder;
+  if (folder2 === void 0) return problems;
+  if (server?.folder !== void 0 && isInside(server.folder, folder2)) {
+    problems.push(
+      `server.folder: found "${printable(server.folder)}", which lies in client.folder "${printable(folder2)}"; allowed: a folder outside of the client`
+    );
+  }
+  for (const [index, path6] of (client?.installInputs ?? []).entries()) {
+    if (path6 === void 0) continue;
+    const resolved = normalizePath(`${folder2}/${path6}`);
     if (resolved === ".." || resolved.startsWith("../")) {
       problems.push(
         `client.installInputs[${String(index)}]: found "${printable(path6)}", which leaves the repository; allowed: a path relative to the client that stays inside`
@@ -32110,7 +32136,7 @@ async function checkServerFolder({ dokku }, source, { server }, { app }) {
 }
 async function planClient(services, pipeline3, note, source, configuration, settings) {
   const { client } = configuration;
-  const folder2 = await clientFolder(source, client.folder);
+  const folder2 = await clientFolder2(source, client.folder);
   const installInputs = client.installInputs.map((path6) => normalizePath(`${client.folder}/${path6}`));
   const entries = await source.entries([client.folder, ...installInputs]);
   const text2 = (name) => readText(
@@ -32170,7 +32196,7 @@ async function planClient(services, pipeline3, note, source, configuration, sett
     proxy: settings.proxy
   };
 }
-async function clientFolder(source, path6) {
+async function clientFolder2(source, path6) {
   const entry = await source.entry(path6);
   if (entry?.type === "tree") return entry;
   const problem = entry === void 0 ? `the pushed commit has no client folder ${path6}` : entry.mode === "120000" ? `the client folder ${path6} is a symbolic link` : entry.type === "commit" ? `the client folder ${path6} is a git submodule, whose files are not part of the push` : `the client folder ${path6} is a file`;
@@ -32207,11 +32233,10 @@ async function stored(services, pipeline3, { key }) {
 async function build(services, pipeline3, plan, source) {
   const { store, terminal, clock } = services;
   const started = clock.now();
-  const log = await store.openLog(pipeline3, plan.build);
   const aside = store.partialArtifactPath(pipeline3, plan.build);
-  try {
+  return store.withLog(pipeline3, plan.build, async (log) => {
     const artifact = await services.clientBuilder(pipeline3).build(plan, source, aside, (line) => {
-      log.line(line);
+      log(line);
       terminal.detail(line);
     });
     await store.saveArtifact(
@@ -32220,9 +32245,7 @@ async function build(services, pipeline3, plan, source) {
       aside
     );
     return artifact;
-  } finally {
-    await log.close();
-  }
+  });
 }
 async function place(services, pipeline3, { server }, workTree, key) {
   const { terminal, store } = services;
@@ -32728,7 +32751,7 @@ function explainFailure(plan, phase, ended, lines2) {
   }
   if (ended.exitCode === 127) {
     return fail(
-      "did not find a program",
+      "ended with 127: command not found",
       `Add what is missing to the client's dependencies, or name an image that has it: "client": {"image": "…"} in flight-launch.json.`
     );
   }
@@ -41287,10 +41310,14 @@ var pipelineFile = external_exports.object({
   settings: external_exports.partialRecord(external_exports.enum(settingNames), external_exports.string())
 });
 var FileStore = class {
-  constructor(root) {
+  constructor(root, terminal) {
     this.root = root;
+    this.terminal = terminal;
   }
   root;
+  terminal;
+  /** Damaged records that were told. */
+  told = /* @__PURE__ */ new Set();
   async pipelines() {
     return (await namesIn((0, import_node_path15.join)(this.root, "pipelines"))).sort();
   }
@@ -41333,27 +41360,37 @@ var FileStore = class {
   async builds(pipeline3) {
     const files = (await namesIn(this.path(pipeline3, "builds"))).filter((name) => name.endsWith(".json"));
     const records = await Promise.all(
-      files.map((name) => this.read(this.path(pipeline3, "builds", name), buildRecord))
+      files.map((file2) => this.readableBuild(pipeline3, file2.slice(0, -".json".length)))
     );
     return records.filter((record3) => record3 !== void 0);
   }
   build(pipeline3, name) {
-    return this.read(this.path(pipeline3, "builds", `${name}.json`), buildRecord);
+    return this.read(this.recordPath(pipeline3, name), buildRecord);
+  }
+  async readableBuild(pipeline3, name) {
+    try {
+      return await this.build(pipeline3, name);
+    } catch (error62) {
+      if (!(error62 instanceof UserError)) throw error62;
+      if (!this.told.has(error62.message))
+        this.terminal.warn(`${error62.message}; it is kept, and left out here`);
+      this.told.add(error62.message);
+      return void 0;
+    }
   }
   async saveBuild(pipeline3, build2) {
-    await this.write(this.path(pipeline3, "builds", `${build2.name}.json`), build2);
+    await this.write(this.recordPath(pipeline3, build2.name), build2);
   }
   async removeBuild(pipeline3, name) {
     for (const suffix of buildSuffixes)
       await (0, import_promises23.rm)(this.path(pipeline3, "builds", `${name}${suffix}`), { force: true });
   }
   async buildNames(pipeline3) {
-    const found = /* @__PURE__ */ new Set();
-    for (const file2 of await namesIn(this.path(pipeline3, "builds"))) {
-      const suffix = buildSuffixes.find((candidate) => file2.endsWith(candidate));
-      if (suffix !== void 0) found.add(file2.slice(0, -suffix.length));
-    }
-    return [...found].sort();
+    return [...(await this.buildFiles(pipeline3)).keys()].sort();
+  }
+  async unrecordedBuilds(pipeline3) {
+    const builds = [...await this.buildFiles(pipeline3)];
+    return builds.flatMap(([name, suffixes]) => suffixes.includes(".json") ? [] : [name]).sort();
   }
   async hasServerTree(pipeline3, build2) {
     return await sizeOf(this.serverTreePath(pipeline3, build2)) > 0;
@@ -41361,21 +41398,25 @@ var FileStore = class {
   serverTreePath(pipeline3, build2) {
     return this.path(pipeline3, "builds", `${build2}.server.tar`);
   }
-  async openLog(pipeline3, build2) {
-    const path6 = this.path(pipeline3, "builds", `${build2}.log`);
-    const file2 = await (0, import_promises23.open)(path6, "a", 384);
+  async withLog(pipeline3, build2, work) {
+    const file2 = await (0, import_promises23.open)(this.path(pipeline3, "builds", `${build2}.log`), "a", 384);
     const stream2 = file2.createWriteStream();
     const written = (0, import_promises24.finished)(stream2);
     written.catch(() => void 0);
-    return {
-      path: path6,
-      line: (text2) => void stream2.write(`${text2}
-`),
-      close: () => {
-        stream2.end();
-        return written;
-      }
-    };
+    let result;
+    try {
+      result = await work((text2) => void stream2.write(`${text2}
+`));
+    } catch (error62) {
+      stream2.end();
+      await written.catch((second) => {
+        this.terminal.warn(`The log of build ${build2} is not complete: ${String(second)}`);
+      });
+      throw error62;
+    }
+    stream2.end();
+    await written;
+    return result;
   }
   async artifacts(pipeline3) {
     const files = await namesIn(this.path(pipeline3, "artifacts"));
@@ -41452,6 +41493,20 @@ var FileStore = class {
       }
     }
     return bytes;
+  }
+  /** What there is of each build, by suffix. */
+  async buildFiles(pipeline3) {
+    const found = /* @__PURE__ */ new Map();
+    for (const file2 of await namesIn(this.path(pipeline3, "builds"))) {
+      const suffix = buildSuffixes.find((candidate) => file2.endsWith(candidate));
+      if (suffix === void 0) continue;
+      const name = file2.slice(0, -suffix.length);
+      found.set(name, [...found.get(name) ?? [], suffix]);
+    }
+    return found;
+  }
+  recordPath(pipeline3, build2) {
+    return this.path(pipeline3, "builds", `${build2}.json`);
   }
   settingsPath(name) {
     return this.path(name, "settings.json");
@@ -41555,9 +41610,13 @@ function openWorkTree(root, env) {
 }
 
 // src/wiring.ts
-function openDataFolder(env, context) {
+function openDataFolder(env, terminal, context) {
   const root = (0, import_node_path17.join)(libRootOf(env), "data", "flight-launch");
-  return { root, store: new FileStore(root), log: openLog((0, import_node_path17.join)(root, "flight-launch.log"), context) };
+  return {
+    root,
+    store: new FileStore(root, terminal),
+    log: openLog((0, import_node_path17.join)(root, "flight-launch.log"), context)
+  };
 }
 function openServices({ root, store, log }, terminal, env, ending2, added = {}) {
   const children = { ...childEnvironment(env), ...added };
@@ -41641,7 +41700,7 @@ async function main(argv) {
 async function runHook(terminal, trigger, args) {
   const hook = Object.hasOwn(hooks, trigger) ? hooks[trigger] : void 0;
   if (hook === void 0) throw new Error(`no hook for trigger ${trigger}`);
-  const data = openDataFolder(process.env, { trigger });
+  const data = openDataFolder(process.env, terminal, { trigger });
   return guarded(terminal, data.log, trigger, hook.neverFails === true, async () => {
     const noted = hook.foreignEnvironment === true ? await data.store.note(args[hook.appArgument] ?? "") : void 0;
     await hook.run(openServices(data, terminal, noted?.env ?? process.env, ending.signal), args);
@@ -41650,7 +41709,7 @@ async function runHook(terminal, trigger, args) {
 }
 async function runCommand(terminal, name, args) {
   const verb = name.replace(/^flight-launch:?/, "") || "help";
-  const data = openDataFolder(process.env, { command: verb });
+  const data = openDataFolder(process.env, terminal, { command: verb });
   return guarded(terminal, data.log, verb, false, async () => {
     const command2 = Object.hasOwn(commands, verb) ? commands[verb] : void 0;
     if (command2 === void 0) {
@@ -41668,7 +41727,7 @@ async function runCommand(terminal, name, args) {
 }
 async function runJob(terminal, pipeline3, id, settling) {
   const env = { ...process.env, DOKKU_PID: String(process.pid) };
-  const data = openDataFolder(env, { pipeline: pipeline3, job: id });
+  const data = openDataFolder(env, terminal, { pipeline: pipeline3, job: id });
   return guarded(terminal, data.log, `job ${id}`, false, async () => {
     const { jobs, clock, processes, dokku } = openServices(data, terminal, env, ending.signal);
     const record3 = (await jobs.list(pipeline3)).find((job) => job.id === id);

@@ -64,7 +64,8 @@ function output(tool, args) {
 }
 
 /**
- * Shell files by their first line, among those that git tracks or would track.
+ * Shell files by their first line, or by their shellcheck directive where they are only sourced, among those that git
+ * tracks or would track.
  * @returns {string[]} paths relative to the root of the project
  */
 function shellFiles() {
@@ -86,7 +87,10 @@ function shellFiles() {
   if (status !== 0) throw new Error(`git ls-files failed: ${stderr}`);
   return stdout.split('\0').filter((path) => {
     const info = path === '' ? undefined : lstatSync(join(root, path), { throwIfNoEntry: false });
-    return info?.isFile() === true && /^#!.*[/ ](sh|bash|dash)\b/.test(firstBytes(join(root, path)));
+    return (
+      info?.isFile() === true &&
+      /^(?:#!.*[/ ]|# shellcheck shell=)(?:sh|bash|dash)\b/.test(firstBytes(join(root, path)))
+    );
   });
 }
 

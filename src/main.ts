@@ -41,7 +41,7 @@ async function main(argv: readonly string[]): Promise<ExitStatus> {
 async function runHook(terminal: Terminal, trigger: string, args: readonly string[]): Promise<ExitStatus> {
   const hook = Object.hasOwn(hooks, trigger) ? hooks[trigger] : undefined;
   if (hook === undefined) throw new Error(`no hook for trigger ${trigger}`);
-  const data = openDataFolder(process.env, { trigger });
+  const data = openDataFolder(process.env, terminal, { trigger });
   return guarded(terminal, data.log, trigger, hook.neverFails === true, async () => {
     const noted =
       hook.foreignEnvironment === true ? await data.store.note(args[hook.appArgument] ?? '') : undefined;
@@ -52,7 +52,7 @@ async function runHook(terminal: Terminal, trigger: string, args: readonly strin
 
 async function runCommand(terminal: Terminal, name: string, args: readonly string[]): Promise<ExitStatus> {
   const verb = name.replace(/^flight-launch:?/, '') || 'help';
-  const data = openDataFolder(process.env, { command: verb });
+  const data = openDataFolder(process.env, terminal, { command: verb });
   return guarded(terminal, data.log, verb, false, async () => {
     const command = Object.hasOwn(commands, verb) ? commands[verb] : undefined;
     if (command === undefined) {
@@ -77,7 +77,7 @@ async function runJob(
   settling: boolean,
 ): Promise<ExitStatus> {
   const env = { ...process.env, DOKKU_PID: String(process.pid) };
-  const data = openDataFolder(env, { pipeline, job: id });
+  const data = openDataFolder(env, terminal, { pipeline, job: id });
   return guarded(terminal, data.log, `job ${id}`, false, async () => {
     const { jobs, clock, processes, dokku } = openServices(data, terminal, env, ending.signal);
     const record = (await jobs.list(pipeline)).find((job) => job.id === id);

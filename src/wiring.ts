@@ -26,9 +26,13 @@ export interface DataFolder {
 }
 
 /** What is there before anything is known about who calls: our files and the log. */
-export function openDataFolder(env: ProcessEnvironment, context: object): DataFolder {
+export function openDataFolder(env: ProcessEnvironment, terminal: Terminal, context: object): DataFolder {
   const root = join(libRootOf(env), 'data', 'flight-launch');
-  return { root, store: new FileStore(root), log: openLog(join(root, 'flight-launch.log'), context) };
+  return {
+    root,
+    store: new FileStore(root, terminal),
+    log: openLog(join(root, 'flight-launch.log'), context),
+  };
 }
 
 /**

@@ -16,7 +16,7 @@ import {
 } from '../domain/build';
 import { UserError } from '../domain/errors';
 import type { Pipeline } from '../domain/pipeline';
-import type { Store } from '../domain/ports';
+import type { Store, Terminal } from '../domain/ports';
 import { settingNames } from '../domain/settings';
 import { isMissing, namesIn, readIfThere, syncFolder, writeDurably } from './files';
 
@@ -34,7 +34,13 @@ const pipelineFile = z.object({
  * plugin is destroyed (H16).
  */
 export class FileStore implements Store {
-  constructor(private readonly root: string) {}
+  /** Damaged records that were told. */
+  private readonly told = new Set<string>();
+
+  constructor(
+    private readonly root: string,
+    private readonly terminal: Pick<Terminal, 'warn'>,
+  ) {}
 
   async pipelines(): Promise<string[]> {
     return (await namesIn(join(this.root, 'pipelines'))).sort();
@@ -85,17 +91,29 @@ export class FileStore implements Store {
   async builds(pipeline: string): Promise<BuildRecord[]> {
     const files = (await namesIn(this.path(pipeline, 'builds'))).filter((name) => name.endsWith('.json'));
     const records = await Promise.all(
-      files.map((name) => this.read(this.path(pipeline, 'builds', name), buildRecord)),
+      files.map((file) => this.readableBuild(pipeline, file.slice(0, -'.json'.length))),
     );
     return records.filter((record) => record !== undefined);
   }
 
   build(pipeline: string, name: string): Promise<BuildRecord | undefined> {
-    return this.read(this.path(pipeline, 'builds', `${name}.json`), buildRecord);
+    return this.read(this.recordPath(pipeline, name), buildRecord);
+  }
+
+  async readableBuild(pipeline: string, name: string): Promise<BuildRecord | undefined> {
+    try {
+      return await this.build(pipeline, name);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      if (!this.told.has(error.message))
+        this.terminal.warn(`${error.message}; it is kept, and left out here`);
+      this.told.add(error.message);
+      return undefined;
+    }
   }
 
   async saveBuild(pipeline: string, build: BuildRecord): Promise<void> {
-    await this.write(this.path(pipeline, 'builds', `${build.name}.json`), build);
+    await this.write(this.recordPath(pipeline, build.name), build);
   }
 
   async removeBuild(pipeline: string, name: string): Promise<void> {
@@ -104,12 +122,12 @@ export class FileStore implements Store {
   }
 
   async buildNames(pipeline: string): Promise<string[]> {
-    const found = new Set<string>();
-    for (const file of await namesIn(this.path(pipeline, 'builds'))) {
-      const suffix = buildSuffixes.find((candidate) => file.endsWith(candidate));
-      if (suffix !== undefined) found.add(file.slice(0, -suffix.length));
-    }
-    return [...found].sort();
+    return [...(await this.buildFiles(pipeline)).keys()].sort();
+  }
+
+  async unrecordedBuilds(pipeline: string): Promise<string[]> {
+    const builds = [...(await this.buildFiles(pipeline))];
+    return builds.flatMap(([name, suffixes]) => (suffixes.includes('.json') ? [] : [name])).sort();
   }
 
   async hasServerTree(pipeline: string, build: string): Promise<boolean> {
@@ -120,21 +138,29 @@ export class FileStore implements Store {
     return this.path(pipeline, 'builds', `${build}.server.tar`);
   }
 
-  async openLog(pipeline: string, build: string) {
-    const path = this.path(pipeline, 'builds', `${build}.log`);
-    const file = await open(path, 'a', 0o600);
+  async withLog<T>(
+    pipeline: string,
+    build: string,
+    work: (line: (text: string) => void) => Promise<T>,
+  ): Promise<T> {
+    const file = await open(this.path(pipeline, 'builds', `${build}.log`), 'a', 0o600);
     const stream = file.createWriteStream();
     const written = finished(stream);
-    // Told on closing: a full disk must not end the process in the middle of a build (F32).
+    // Told at the end: a full disk must not end the process in the middle of a build (F32).
     written.catch(() => undefined);
-    return {
-      path,
-      line: (text: string) => void stream.write(`${text}\n`),
-      close: () => {
-        stream.end();
-        return written;
-      },
-    };
+    let result: T;
+    try {
+      result = await work((text) => void stream.write(`${text}\n`));
+    } catch (error) {
+      stream.end();
+      await written.catch((second: unknown) => {
+        this.terminal.warn(`The log of build ${build} is not complete: ${String(second)}`);
+      });
+      throw error;
+    }
+    stream.end();
+    await written;
+    return result;
   }
 
   async artifacts(pipeline: string): Promise<string[]> {
@@ -226,6 +252,22 @@ export class FileStore implements Store {
       }
     }
     return bytes;
+  }
+
+  /** What there is of each build, by suffix. */
+  private async buildFiles(pipeline: string): Promise<Map<string, string[]>> {
+    const found = new Map<string, string[]>();
+    for (const file of await namesIn(this.path(pipeline, 'builds'))) {
+      const suffix = buildSuffixes.find((candidate) => file.endsWith(candidate));
+      if (suffix === undefined) continue;
+      const name = file.slice(0, -suffix.length);
+      found.set(name, [...(found.get(name) ?? []), suffix]);
+    }
+    return found;
+  }
+
+  private recordPath(pipeline: string, build: string): string {
+    return this.path(pipeline, 'builds', `${build}.json`);
   }
 
   private settingsPath(name: string): string {

@@ -29,7 +29,7 @@ function describe(plan: RetentionPlan): string[] {
     ...plan.builds.map((build) => `build ${build.name} (${build.commit.slice(0, 8)})`),
     ...plan.artifacts.map((key) => `client ${key.slice(0, 12)}`),
     ...plan.installImages.map((tag) => `dependencies ${tag.slice(0, 12)}`),
-    ...plan.images.map((name) => `image of build ${printable(name)}, which has no record`),
+    ...plan.orphanImages.map((name) => `image of build ${printable(name)}, of which nothing else is left`),
     ...plan.failedLogs.map((name) => `log of failed build ${printable(name)}`),
   ];
   return lines.length === 0 ? ['nothing'] : lines;

@@ -2,6 +2,7 @@ import { UsageError, UserError } from '../domain/errors';
 import { normalizePath } from '../domain/paths';
 import {
   checkAppName,
+  checkNewAppName,
   checkPipelineName,
   defaultApps,
   stages,
@@ -97,6 +98,7 @@ async function check({ store, dokku }: Services, pipeline: Pipeline): Promise<st
     ((await dokku.appExists(app)) ? existing : missing).push(app);
   }
   await dokku.authorize('flight-launch:setup', existing);
+  for (const app of missing) checkNewAppName(app);
   if (problems.length === 0) return missing;
   throw new UserError(`pipeline ${pipeline.name} cannot be set up`, {
     details: problems,

@@ -77,7 +77,7 @@ export function explainFailure(
   }
   if (ended.exitCode === 127) {
     return fail(
-      'did not find a program',
+      'ended with 127: command not found',
       'Add what is missing to the client\'s dependencies, or name an image that has it: "client": {"image": "…"} in flight-launch.json.',
     );
   }

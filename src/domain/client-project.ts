@@ -45,7 +45,7 @@ export function inspectClient(
   refuseSubmodules(entries);
   const root = new Set(entries.map((entry) => entry.path).filter((path) => isInside(path, client.folder)));
   const has = (name: string) => root.has(`${client.folder}/${name}`);
-  const packageJson = parsePackageJson(`${client.folder}/package.json`, manifests.packageJson);
+  const packageJson = readPackageJson(client, manifests.packageJson);
   const manager = client.install === undefined ? packageManager(client.folder, packageJson, has) : undefined;
   if (client.build === undefined && packageJson.scripts.build === undefined) {
     throw new UserError(`${client.folder}/package.json has no script "build"`, {
@@ -112,12 +112,20 @@ interface PackageJson {
   engine: string | undefined;
 }
 
-function parsePackageJson(path: string, text: string | undefined): PackageJson {
-  if (text === undefined) {
-    throw new UserError(`there is no ${path}`, {
-      remedy: 'Commit it, or name the client\'s folder in flight-launch.json: "client": {"folder": "…"}.',
-    });
-  }
+const noPackage: PackageJson = { scripts: {}, packageManager: undefined, engine: undefined };
+
+function readPackageJson(client: Configuration['client'], text: string | undefined): PackageJson {
+  const path = `${client.folder}/package.json`;
+  if (text !== undefined) return parsePackageJson(path, text);
+  // A client of another tool than npm, whose commands the repository names.
+  if (client.install !== undefined && client.build !== undefined) return noPackage;
+  throw new UserError(`there is no ${path}`, {
+    remedy:
+      'Commit it, or say in flight-launch.json where the client is, "client": {"folder": "…"}, or how it is installed and built without one: "client": {"install": "…", "build": "…"}.',
+  });
+}
+
+function parsePackageJson(path: string, text: string): PackageJson {
   let parsed: unknown;
   try {
     parsed = JSON.parse(text.replace(/^\uFEFF/, ''));

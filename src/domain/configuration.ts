@@ -30,6 +30,19 @@ const inRepository = `a path inside the repository, ${plain}`;
 const jsonPointer = 'a JSON pointer such as `/version`';
 const onePattern = 'a regular expression with exactly one group';
 
+const clientFolder = subfolder(`a subfolder of the repository, ${plain}`).default('client');
+const serverFolder = folder(`${inRepository}; \`.\` for the whole repository`).default('server');
+const installInput = anyPath(
+  'a path relative to the client that stays inside the repository, without a leading `/` or `-`',
+);
+
+const variable = z
+  .string({ error: 'the name of an environment variable' })
+  .regex(environmentName, { error: 'the name of an environment variable' })
+  .refine((name) => !['PATH', 'HOME', 'CI'].includes(name), {
+    error: 'a variable other than PATH, HOME and CI, which the build container sets itself',
+  });
+
 const versionFile = z.union(
   [
     subfolder(inRepository),
@@ -57,9 +70,7 @@ const schema = z
       client: z
         .strictObject(
           {
-            folder: subfolder(`a subfolder of the repository, ${plain}`)
-              .default('client')
-              .meta({ description: 'Folder of the client in the repository.' }),
+            folder: clientFolder.meta({ description: 'Folder of the client in the repository.' }),
             image: z
               .string({ error: 'a Docker image such as `node:22-slim`' })
               .regex(imageReference, { error: 'a Docker image such as `node:22-slim`' })
@@ -78,15 +89,7 @@ const schema = z
               description: 'What the build leaves, relative to the client. Default: `dist` or `build`.',
             }),
             env: z
-              .array(
-                z
-                  .string({ error: 'the name of an environment variable' })
-                  .regex(environmentName, { error: 'the name of an environment variable' })
-                  .refine((name) => !['PATH', 'HOME', 'CI'].includes(name), {
-                    error: 'a variable other than PATH, HOME and CI, which the build container sets itself',
-                  }),
-                { error: 'a list of names of environment variables' },
-              )
+              .array(variable, { error: 'a list of names of environment variables' })
               .default([])
               .meta({ description: "Variables of the app's Dokku configuration that the build may read." }),
             inputs: z
@@ -94,14 +97,7 @@ const schema = z
               .default([])
               .meta({ description: 'Other paths of the repository that the build reads.' }),
             installInputs: z
-              .array(
-                anyPath(
-                  'a path relative to the client that stays inside the repository, without a leading `/` or `-`',
-                ),
-                {
-                  error: 'a list of paths relative to the client',
-                },
-              )
+              .array(installInput, { error: 'a list of paths relative to the client' })
               .default([])
               .meta({ description: 'More that the install phase needs, relative to the client.' }),
             network: z
@@ -115,9 +111,9 @@ const schema = z
       server: z
         .strictObject(
           {
-            folder: folder(`${inRepository}; \`.\` for the whole repository`)
-              .default('server')
-              .meta({ description: "Folder of the server in the repository; the apps' build-dir." }),
+            folder: serverFolder.meta({
+              description: "Folder of the server in the repository; the apps' build-dir.",
+            }),
             public: subfolder(`a subfolder of the server, ${plain}`)
               .default('public')
               .meta({ description: 'Where the built client is placed, relative to the server.' }),
@@ -146,10 +142,9 @@ export function configurationJsonSchema(): unknown {
  * @throws UserError that lists every mistake with its path in the file, what was found and what is allowed
  */
 export function parseConfiguration(text: string | undefined): Configuration {
-  const result = schema.safeParse(parseJson(text ?? '{}'), { reportInput: true });
-  const problems = result.success
-    ? crossFieldProblems(result.data)
-    : result.error.issues.flatMap(describeIssue);
+  const file = parseJson(text ?? '{}');
+  const result = schema.safeParse(file, { reportInput: true });
+  const problems = (result.error?.issues ?? []).flatMap(describeIssue).concat(crossFieldProblems(file));
   if (problems.length > 0 || !result.success) throw configurationError(problems);
   const { $schema: _, ...configuration } = result.data;
   return configuration;
@@ -207,19 +202,41 @@ function pathText(path: readonly PropertyKey[]): string {
   return text === '' ? '(whole file)' : text;
 }
 
-function crossFieldProblems({ client, server }: z.output<typeof schema>): string[] {
+/** A value that is wrong by itself is told already; it is undefined here, and compared with nothing. */
+const ifValid = <T extends z.ZodType>(inner: T) => z.union([inner, z.unknown().transform(() => undefined)]);
+
+const compared = z.object({
+  client: ifValid(
+    z
+      .object({
+        folder: ifValid(clientFolder),
+        env: ifValid(z.array(ifValid(variable)).default([])),
+        installInputs: ifValid(z.array(ifValid(installInput)).default([])),
+      })
+      .prefault({}),
+  ),
+  server: ifValid(z.object({ folder: ifValid(serverFolder) }).prefault({})),
+});
+
+/** Mistakes that only show when values are compared. */
+function crossFieldProblems(file: unknown): string[] {
+  const { client, server } = compared.safeParse(file).data ?? {};
   const problems: string[] = [];
-  if (isInside(server.folder, client.folder)) {
-    problems.push(
-      `server.folder: found "${printable(server.folder)}", which lies in client.folder "${printable(client.folder)}"; allowed: a folder outside of the client`,
-    );
-  }
-  const repeated = client.env.filter((name, index) => client.env.indexOf(name) !== index);
+  const env = (client?.env ?? []).filter((name) => name !== undefined);
+  const repeated = env.filter((name, index) => env.indexOf(name) !== index);
   for (const name of new Set(repeated)) {
     problems.push(`client.env: found "${name}" more than once; allowed: each variable once`);
   }
-  for (const [index, path] of client.installInputs.entries()) {
-    const resolved = normalizePath(`${client.folder}/${path}`);
+  const folder = client?.folder;
+  if (folder === undefined) return problems;
+  if (server?.folder !== undefined && isInside(server.folder, folder)) {
+    problems.push(
+      `server.folder: found "${printable(server.folder)}", which lies in client.folder "${printable(folder)}"; allowed: a folder outside of the client`,
+    );
+  }
+  for (const [index, path] of (client?.installInputs ?? []).entries()) {
+    if (path === undefined) continue;
+    const resolved = normalizePath(`${folder}/${path}`);
     if (resolved === '..' || resolved.startsWith('../')) {
       problems.push(
         `client.installInputs[${String(index)}]: found "${printable(path)}", which leaves the repository; allowed: a path relative to the client that stays inside`,

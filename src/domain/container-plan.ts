@@ -35,8 +35,6 @@ const labels = {
   expires: 'com.flight-launch.expires',
 };
 
-/** A package manager opens many files at once. More than Docker's own limit on a host cannot be given. */
-const openFiles = 16_384;
 /** Below this, one large file of a cache or a bundler is nobody's mistake. */
 const minFileBytes = 1024 ** 3;
 const cleanupSeconds = 600;
@@ -81,7 +79,6 @@ export function createContainer(plan: ClientBuild, phase: Phase, image: string, 
     ...['--memory', String(limits.memory), '--memory-swap', String(limits.memory)],
     ...['--cpus', String(limits.cpus), '--pids-limit', String(limits.processes)],
     ...option('ulimit', [
-      `nofile=${openFiles}`,
       'core=0',
       ...(phase === 'build' ? [`fsize=${Math.max(limits.output, minFileBytes)}`] : []),
     ]),

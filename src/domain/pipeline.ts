@@ -14,8 +14,8 @@ export interface Pipeline {
   settings: StoredSettings;
 }
 
-/** Dokku's rule for new apps (`IsValidAppName`), with a bound on the length. */
-const appName = /^[a-z0-9][a-z0-9.-]{0,62}$/;
+/** Dokku's rule for apps that exist, with a bound on the length; older versions took `_` for new ones, too. */
+const appName = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 /** Such names as are a component of an image's repository too: Docker takes no separator at an end and no two dots. */
 const pipelineName = /^[a-z0-9]+(?:(?:\.|-+)[a-z0-9]+)*$/;
 
@@ -28,10 +28,19 @@ export function checkPipelineName(name: string): void {
   });
 }
 
-/** @throws UsageError for a name that could not be an app's; `--global` is none (I64) */
+/** @throws UsageError for a name that no app can have; `--global` is none (I64) */
 export function checkAppName(name: string): void {
-  if (appName.test(name) && !name.includes('..')) return;
-  throw new UsageError(`${quoted(name)} cannot be the name of an app`, {
+  if (!appName.test(name) || name.includes('..')) throw invalidName(name, 'an app');
+}
+
+/** @throws UsageError for a name that Dokku gives to no new app */
+export function checkNewAppName(name: string): void {
+  checkAppName(name);
+  if (name.includes('_')) throw invalidName(name, 'a new app');
+}
+
+function invalidName(name: string, what: string): UsageError {
+  return new UsageError(`${quoted(name)} cannot be the name of ${what}`, {
     remedy:
       'Use lower-case letters, digits, `-` and single `.`, at most 63 of them, beginning with a letter or digit.',
   });

@@ -173,19 +173,25 @@ export interface Store {
   link(app: string, pipeline: string): Promise<void>;
   unlink(app: string): Promise<void>;
 
+  /** All that can be read; each of the others is told in one warning. */
   builds(pipeline: string): Promise<BuildRecord[]>;
+  /** @throws UserError where the record is damaged */
   build(pipeline: string, name: string): Promise<BuildRecord | undefined>;
+  /** As `build`, but undefined for a damaged record, which is told in one warning. */
+  readableBuild(pipeline: string, name: string): Promise<BuildRecord | undefined>;
   saveBuild(pipeline: string, build: BuildRecord): Promise<void>;
   removeBuild(pipeline: string, name: string): Promise<void>;
   /** Names of all builds that left a record, a log or a server tree. */
   buildNames(pipeline: string): Promise<string[]>;
+  /** Those of them without a record, damaged or not: they failed, or are under way. */
+  unrecordedBuilds(pipeline: string): Promise<string[]>;
   hasServerTree(pipeline: string, build: string): Promise<boolean>;
   serverTreePath(pipeline: string, build: string): string;
-  /** Where a build's whole log goes, and a writer for it. */
-  openLog(
-    pipeline: string,
-    build: string,
-  ): Promise<{ path: string; line(text: string): void; close(): Promise<void> }>;
+  /**
+   * Runs the work with a function that writes a line to a build's log. A log that could not be written fails the work
+   * when that has ended, but never in place of its own error.
+   */
+  withLog<T>(pipeline: string, build: string, work: (line: (text: string) => void) => Promise<T>): Promise<T>;
 
   artifacts(pipeline: string): Promise<string[]>;
   artifact(pipeline: string, key: string): Promise<ArtifactRecord | undefined>;

@@ -7,8 +7,8 @@ export interface Stored {
   artifacts: readonly string[];
   /** Hashes of the install images, as their tags spell them. */
   installImages: readonly string[];
-  /** Names of the builds that the captured images are of. */
-  images: readonly string[];
+  /** Names of the builds of captured images, where nothing else of the build is left. */
+  orphanImages: readonly string[];
   /** Names of builds that left a log without a record: failed ones. The newest last. */
   failedLogs: readonly string[];
 }
@@ -17,8 +17,7 @@ export interface RetentionPlan {
   builds: BuildRecord[];
   artifacts: string[];
   installImages: string[];
-  /** Names of builds whose image lost its record. */
-  images: string[];
+  orphanImages: string[];
   failedLogs: string[];
 }
 
@@ -38,14 +37,13 @@ export function planRetention(stored: Stored, keep: number, inUse: ReadonlySet<s
     for (const build of live.slice(0, keep)) kept.add(build.name);
   }
   const keptBuilds = newestFirst.filter((build, index) => kept.has(build.name) || index === 0);
-  const known = new Set([...inUse, ...stored.failedLogs, ...stored.builds.map((build) => build.name)]);
   const artifacts = new Set(keptBuilds.map((build) => build.client.key));
   const installs = keptBuilds.map((build) => build.client.installHash);
   return {
     builds: newestFirst.filter((build) => !keptBuilds.includes(build)),
     artifacts: stored.artifacts.filter((key) => !artifacts.has(key)),
     installImages: stored.installImages.filter((tag) => !installs.some((hash) => hash.startsWith(tag))),
-    images: stored.images.filter((name) => !known.has(name)),
+    orphanImages: stored.orphanImages.filter((name) => !inUse.has(name)),
     failedLogs: stored.failedLogs.slice(0, -failedLogsKept),
   };
 }

@@ -311,11 +311,10 @@ async function build(
 ): Promise<Artifact> {
   const { store, terminal, clock } = services;
   const started = clock.now();
-  const log = await store.openLog(pipeline, plan.build);
   const aside = store.partialArtifactPath(pipeline, plan.build);
-  try {
+  return store.withLog(pipeline, plan.build, async (log) => {
     const artifact = await services.clientBuilder(pipeline).build(plan, source, aside, (line) => {
-      log.line(line);
+      log(line);
       terminal.detail(line);
     });
     await store.saveArtifact(
@@ -324,9 +323,7 @@ async function build(
       aside,
     );
     return artifact;
-  } finally {
-    await log.close();
-  }
+  });
 }
 
 async function place(

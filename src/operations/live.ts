@@ -1,5 +1,4 @@
 import { buildLabel, commitLabel, historyOf, type BuildRecord } from '../domain/build';
-import { UserError } from '../domain/errors';
 import { liveBuild, type AppContainer, type Live } from '../domain/live';
 import type { Stage } from '../domain/pipeline';
 import type { Services } from '../domain/ports';
@@ -31,26 +30,12 @@ export async function findLive(
 ): Promise<Live> {
   const live = liveBuild(await appContainers(services, app), []);
   if (live.state !== 'build') return live;
-  const record = await readableRecord(services, pipeline, live.build);
+  // A damaged record hides nothing: the labels tell what is live without it.
+  const record = await services.store.readableBuild(pipeline, live.build);
   if (record === undefined || record.live[stage] !== undefined) return { ...live, record };
   // A build of the other app came by a promote, whose job writes the history.
   const note = record.app === app ? recordDeploy : noteLive;
   return { ...live, record: await note(services, pipeline, stage, record) };
-}
-
-/** A damaged record hides nothing: the labels tell what is live without it. */
-async function readableRecord(
-  { store, terminal }: Services,
-  pipeline: string,
-  build: string,
-): Promise<BuildRecord | undefined> {
-  try {
-    return await store.build(pipeline, build);
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    terminal.warn(error.message);
-    return undefined;
-  }
 }
 
 /** Records that a push or rebuild went live, and in the history. */

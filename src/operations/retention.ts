@@ -21,14 +21,16 @@ export async function findRemovable(services: Services, name: string): Promise<R
   const unfinished = await unfinishedJob(services, name);
   if (unfinished !== undefined) inUse.add(unfinished.job.build);
   const builds = await store.builds(name);
-  const recorded = new Set(builds.map((build) => build.name));
+  const left = new Set(await store.buildNames(name));
   return planRetention(
     {
       builds,
       artifacts: await store.artifacts(name),
       installImages: (await docker.imagesOf(installRepository(name))).map(tagOf),
-      images: (await docker.imagesOf(capturedRepository(name))).map(tagOf),
-      failedLogs: (await store.buildNames(name)).filter((build) => !recorded.has(build) && !inUse.has(build)),
+      orphanImages: (await docker.imagesOf(capturedRepository(name)))
+        .map(tagOf)
+        .filter((tag) => !left.has(tag)),
+      failedLogs: (await store.unrecordedBuilds(name)).filter((build) => !inUse.has(build)),
     },
     effectiveSettings(pipeline.settings).keep,
     inUse,
@@ -51,7 +53,7 @@ export async function applyRetention(
     await locks.tryArtifact(name, key, 'prune', () => store.removeArtifact(name, key));
   }
   for (const tag of plan.installImages) await docker.removeImage(`${installRepository(name)}:${tag}`);
-  for (const build of plan.images) await docker.removeImage(capturedReference(name, build));
+  for (const build of plan.orphanImages) await docker.removeImage(capturedReference(name, build));
   for (const build of plan.failedLogs) await store.removeBuild(name, build);
 }
 

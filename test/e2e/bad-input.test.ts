@@ -1,6 +1,7 @@
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { Monorepo } from '../support/monorepo';
 import { get, TestHost } from '../support/host';
+import { webContainer } from '../support/images';
 import { rejected, type Deployed } from '../support/rejected';
 import { assert, suite } from '../support/suite';
 
@@ -130,6 +131,34 @@ const cases: readonly (readonly [
   ],
   ['a name with a line break (I27)', { 'client/a\nb.txt': 'x' }, /a\\u000ab\.txt|a\\nb\.txt/],
   [
+    'a name with an escape sequence (I28)',
+    { 'client/src/a\u001b[2Jb.txt': 'x' },
+    '"client/src/a\\u001b[2Jb.txt" of the client\'s sources (client) holds a control character',
+    [/^[^\u001b]*$/],
+  ],
+  [
+    'an output entry with an escape sequence in its name (I28)',
+    building('fs.mkdirSync("dist"); fs.writeFileSync("dist/a\\u001b[2Jb.html", "x")'),
+    '"dist/a\\u001b[2Jb.html" of the built client (client/dist) holds a control character',
+    [/^[^\u001b]*$/],
+  ],
+  [
+    'an output entry whose name is not UTF-8 (I26)',
+    building('fs.mkdirSync("dist"); fs.writeFileSync(Buffer.from("dist/a\\xff", "latin1"), "x")'),
+    'not UTF-8',
+  ],
+  [
+    'flight-launch.json that is a folder',
+    { 'flight-launch.json/settings.json': '{}' },
+    'flight-launch.json is not a regular file',
+  ],
+  [
+    'a build command that is not there',
+    configuration({ client: { build: 'no-such-bundler --fast' } }),
+    '`no-such-bundler --fast` ended with 127: command not found',
+    [/no-such-bundler: .*not found/, '"image"'],
+  ],
+  [
     'a build that fails',
     building('console.log("the last line it prints"); process.exit(3)'),
     'exited with 3',
@@ -189,6 +218,32 @@ test('a client that is a git submodule (I39)', async () => {
   await rejected(deployed, 'the client folder client is a git submodule');
 });
 
+test('a git submodule inside the client (I39)', async () => {
+  await repository.git('update-index', '--add', '--cacheinfo', `160000,${good},client/lib`);
+  await repository.git('commit', '--quiet', '--message', 'Submodule');
+  await rejected(deployed, 'client/lib is a git submodule');
+});
+
+test('a name that is not UTF-8 (I26)', async () => {
+  const name = Buffer.from('/client/src/a\xff.txt', 'latin1');
+  writeFileSync(Buffer.concat([Buffer.from(repository.folder), name]), 'x');
+  await repository.commit('Latin');
+  await rejected(deployed, 'not UTF-8');
+});
+
+test('flight-launch.json that is a symbolic link', async () => {
+  symlinkSync('/etc/hostname', repository.path('flight-launch.json'));
+  await repository.commit('Link');
+  await rejected(deployed, 'flight-launch.json is not a regular file');
+});
+
+test('a folder above the public one is a symbolic link (I41)', async () => {
+  repository.write(configuration({ server: { public: 'web/public' } }));
+  symlinkSync('/tmp', repository.path('server/web'));
+  await repository.commit('Link');
+  await rejected(deployed, 'web of the server is a symlink');
+});
+
 test('server/public is a symbolic link (I41)', async () => {
   repository.write({ 'server/public': null });
   symlinkSync('/tmp', repository.path('server/public'));
@@ -214,7 +269,7 @@ for (const [setting, value, script, problem] of [
       const { output } = await rejected(deployed, problem);
       assert.match(output, setting);
     } finally {
-      await host.must('flight-launch:set', pipeline, setting);
+      await host.must('flight-launch:set', pipeline, setting, '--unset');
     }
   });
 }
@@ -271,6 +326,27 @@ test('what is legal is built: export-ignore, export-subst, odd names, terminal c
   const page = (await get(deployed.url)).body;
   for (const name of names) assert.ok(page.includes(`${name} $Format:%H$`), page);
   assert.match(pushed.output, /^ {7}over$/m);
+});
+
+test('a client without package.json is built by the commands that the repository names, a socket that it leaves is no part of it (I44)', async () => {
+  const script = `
+    const fs = require('node:fs');
+    fs.mkdirSync('dist');
+    fs.writeFileSync('dist/index.html', 'built without npm');
+    require('node:net').createServer().listen('dist/socket', () => process.exit());`;
+  await repository.commit('Build without npm', {
+    'client/package.json': null,
+    'client/package-lock.json': null,
+    'client/make.js': script,
+    ...configuration({ client: { install: 'true', build: 'node make.js && test -S dist/socket' } }),
+  });
+  await repository.mustPush(host, app, '+HEAD:master');
+  assert.match((await get(deployed.url)).body, 'built without npm');
+  const container = await webContainer(host, app);
+  const files = await host.mustAdmin(
+    `docker exec ${container} find /app/public -name 'index.html' -o -type s`,
+  );
+  assert.is(files, '/app/public/index.html');
 });
 
 test.run();

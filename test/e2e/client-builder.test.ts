@@ -441,6 +441,18 @@ test('I53: a daemonised child ends with the build', async (context) => {
   assert.is(entries.get('a'), 'ok\n');
 });
 
+test('I45: the output is copied when nothing is left that could swap it', async (context) => {
+  // Were it still at work then, the copy of what is large would take long enough for it.
+  const swap = '(sleep 1; while :; do rm -rf dist; ln -s /etc dist; rm dist; done) >/dev/null 2>&1 &';
+  const { entries, artifact } = await build(
+    context,
+    `mkdir dist; head -c 40000000 /dev/zero >dist/large; echo page >dist/page; ${swap}`,
+  );
+  assert.equal([...entries.keys()].sort(), ['large', 'page']);
+  assert.is(entries.get('page'), 'page\n');
+  assert.ok(artifact.bytes > 40_000_000);
+});
+
 test('I54: a hostile .npmrc and install script stay in the container', async (context) => {
   const { log } = await build(context, 'mkdir dist; echo ok > dist/a', {
     files: {
@@ -466,7 +478,8 @@ test('I54: a hostile .npmrc and install script stay in the container', async (co
 
 test('a program that is missing', async (context) => {
   const error = await rejects(build(context, 'no-such-bundler build'), UserError);
-  assert.match(error.message, 'did not find a program');
+  assert.match(error.message, '`no-such-bundler build` ended with 127: command not found');
+  assert.match(error.details.join('\n'), 'no-such-bundler');
 });
 
 test('I46: no output, an empty one, or one of only folders', async (context) => {

@@ -114,6 +114,31 @@ test('setup refuses an app of another pipeline, and an app that would play both 
   assert.is.not((await host.dokku('apps:exists', 'life-cycle-three')).status, 0);
 });
 
+test('an app of an older Dokku may have an underscore in its name, a new one may not', async () => {
+  const before = await written();
+  const refused = await host.dokku('flight-launch:setup', 'life-cycle-three', '--staging', 'life-cycle_old');
+  assert.is(refused.status, 2);
+  assert.match(refused.output, '"life-cycle_old" cannot be the name of a new app');
+  assert.is(await written(), before);
+  // No command of today makes one.
+  await host.must('apps:create', 'life-cycle-legacy');
+  await host.mustAdmin(
+    'mkdir "$DOKKU_ROOT/life-cycle_old" && chown --reference="$DOKKU_ROOT/life-cycle-legacy" "$DOKKU_ROOT/life-cycle_old"',
+  );
+  try {
+    const apps = ['--staging', 'life-cycle_old', '--production', 'life-cycle-legacy'];
+    const shown = await host.must('flight-launch:setup', 'life-cycle-three', ...apps);
+    assert.match(shown.stdout, 'life-cycle_old is the staging app: build-dir server');
+    await host.must('flight-launch:set', 'life-cycle-three', 'client-image', 'flight-launch-test/node:20');
+    await host.must('ps:scale', 'life-cycle_old', 'web=1');
+    const pushed = await repository.mustPush(host, 'life-cycle_old');
+    assert.match((await get(host.url(pushed.output))).body, 'no longer by hand');
+    await host.must('flight-launch:unlink', 'life-cycle-three');
+  } finally {
+    await host.must('apps:destroy', '--force', 'life-cycle_old');
+  }
+});
+
 test('list, report and set show and change settings, for people and as JSON', async () => {
   const listed = await host.must('flight-launch:list');
   assert.match(listed.stdout, 'life-cycle: life-cycle-staging -> life-cycle\n');
@@ -127,7 +152,8 @@ test('list, report and set show and change settings, for people and as JSON', as
   const dry = await host.must('flight-launch:set', 'life-cycle', 'keep', '9', '--dry-run');
   assert.match(dry.stdout, 'Setting keep to 9');
   assert.is((await settings('life-cycle')).keep, '7');
-  assert.match((await host.must('flight-launch:set', 'life-cycle', 'keep')).stdout, 'Unsetting keep');
+  const unset = await host.must('flight-launch:set', 'life-cycle', 'keep', '--unset');
+  assert.match(unset.stdout, 'Unsetting keep');
   assert.is((await settings('life-cycle')).keep, '5');
   assert.is((await settings('life-cycle'))['staging-deploy-branch'], 'master');
 });
@@ -173,6 +199,16 @@ for (const [hazard, words, says] of [
     'an unmatched quote drops what follows (I55)',
     ['flight-launch:set', 'life-cycle', "it's", '3'],
     'KEY is missing',
+  ],
+  [
+    'an unmatched quote drops a value, which is no wish for the default (I55, H13)',
+    ['flight-launch:set', 'life-cycle', 'keep', "'6"],
+    /VALUE of keep is missing[^]* --unset puts keep back to its default/,
+  ],
+  [
+    'a value and --unset',
+    ['flight-launch:set', 'life-cycle', 'keep', '6', '--unset'],
+    'keep gets either a value or --unset',
   ],
   ['a line break splits a name (I56)', ['flight-launch:status', 'life\ncycle'], 'one argument too many'],
   ['-n vanishes on the way (I57)', ['flight-launch:unlink', '-n'], 'NAME is missing'],
@@ -286,6 +322,11 @@ test('destroying an app that was deployed keeps the history of its pipeline, and
   const dry = await host.must('flight-launch:unlink', 'life-cycle-two', '--dry-run');
   assert.match(dry.stdout, 'life-cycle-two');
   assert.is(await historyOf('life-cycle-two'), history);
+  // That records are damaged is no reason to keep a pipeline, nor to forget the images that they are about.
+  await host.mustAdmin(
+    `for file in "${data}/pipelines/life-cycle-two/builds/"*.json; do printf '{' >"$file"; done`,
+  );
+  assert.is.not(await host.mustAdmin('docker images --quiet flight-launch/life-cycle-two'), '');
   const unlinked = await host.must('flight-launch:unlink', 'life-cycle-two');
   assert.match(unlinked.stdout, 'the history is kept in');
   assert.match(unlinked.stdout, 'builder:set life-cycle-two-live build-dir');

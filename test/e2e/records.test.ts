@@ -181,7 +181,13 @@ printf '{"format":1,"na' >"$newest"`);
   assert.is(status.commit, commit);
   const shown = await host.must('flight-launch:status', 'records');
   assert.match(shown.stdout, `build ${build}: commit ${commit.slice(0, 8)}; there is no record of it`);
+  assert.is(shown.stderr.match(/is damaged/g)?.length, 1, shown.stderr);
   assert.match(shown.stderr, `${build}.json is damaged`);
+  // Nor does it stop anything else, nor is it removed along.
+  const pruned = await host.must('flight-launch:prune', 'records');
+  assert.is(pruned.stderr.match(/is damaged/g)?.length, 1, pruned.stderr);
+  assert.ok((await stored()).includes(`${build}.json`));
+  assert.ok((await stored()).includes(`flight-launch/records:${build}`));
   await historyIsTrue();
   await host.mustAdmin(
     `cd "${pipelineFolder}" && cat ${build}.json >builds/${build}.json && rm ${build}.json`,

@@ -89,7 +89,7 @@ test('prune says first what it would remove, and removes no more', async () => {
   const before = await stored();
   const told = await host.must('flight-launch:prune', production, '--dry-run');
   assert.match(told.output, `build ${builds.get('two') ?? ''}`);
-  assert.match(told.output, `image of build ${production}.lost, which has no record`);
+  assert.match(told.output, `image of build ${production}.lost, of which nothing else is left`);
   assert.not.match(told.output, live);
   assert.equal(await stored(), before);
 

@@ -220,7 +220,7 @@ function stored(all: BuildRecord[], more: Partial<Stored> = {}): Stored {
   return {
     builds: all,
     artifacts: all.map((build) => build.client.key),
-    images: all.map((build) => build.name),
+    orphanImages: [],
     installImages: all.map((build) => build.client.installHash.slice(0, 12)),
     failedLogs: [],
     ...more,
@@ -299,6 +299,67 @@ retention(
     assert.equal(plan.images, ['shop.lost']);
   },
 );
+
+retention('of the logs of failed builds the last twenty stay', () => {
+  const failedLogs = Array.from({ length: 23 }, (_, index) => `shop.failed${String(index)}`);
+  assert.equal(planRetention(stored([], { failedLogs }), 1, new Set()).failedLogs, failedLogs.slice(0, 3));
+  assert.equal(
+    planRetention(stored([], { failedLogs: failedLogs.slice(0, 20) }), 1, new Set()).failedLogs,
+    [],
+  );
+});
+
+retention.run();
+
+const image = suite('captured image');
+
+const capture = { pipeline: 'shop', build: 'shop.1', builder: 'herokuish', appImage: 'dokku/shop:latest' };
+
+image('H3 the build is a label on the image that Dokku releases', () => {
+  assert.equal(labelBuild('dokku/shop:latest', 'shop.1', 'c0ffee'), {
+    tag: 'dokku/shop:latest',
+    dockerfile:
+      'FROM dokku/shop:latest\nLABEL com.flight-launch.build=shop.1 com.flight-launch.commit=c0ffee\n',
+    files: [],
+  });
+});
+
+image('H4 a herokuish image loses the configuration of the app', () => {
+  const { dockerfile, files } = captureImage(capture, undefined);
+  assert.match(dockerfile, /^RUN rm -rf \/tmp\/env \/app\/\.env$/m);
+  assert.equal(files, []);
+});
+
+image("H4 where the repository has an .env of its own, it is that one's content that stays", () => {
+  const content = Buffer.from('OURS=1\n');
+  const { dockerfile, files } = captureImage(capture, content);
+  assert.match(dockerfile, /^RUN rm -rf \/tmp\/env$/m);
+  assert.match(dockerfile, /^COPY repository\.env \/app\/\.env$/m);
+  assert.equal(files, [{ name: 'repository.env', content }]);
+});
+
+image('an image of another builder gets labels only, there may be no shell in it', () => {
+  const { dockerfile, files } = captureImage({ ...capture, builder: 'dockerfile' }, Buffer.from('X=1'));
+  assert.equal(dockerfile.match(/^[A-Z]+/gm), ['FROM', 'LABEL']);
+  assert.equal(files, []);
+});
+
+image("H6 no app's cleanup owns it", () => {
+  for (const builder of ['herokuish', 'dockerfile']) {
+    const { tag, dockerfile } = captureImage({ ...capture, builder }, undefined);
+    assert.is(tag, 'flight-launch/shop:shop.1');
+    assert.is(tag, capturedReference('shop', 'shop.1'));
+    assert.match(dockerfile, /^LABEL .*\bcom\.dokku\.app-name=flight-launch\/shop\b/m);
+    assert.match(dockerfile, /^LABEL .*\bcom\.dokku\.image-stage=captured\b/m);
+  }
+});
+
+image.run();
+retention('an image of which nothing else is left goes, unless its deploy is under way', () => {
+  const orphanImages = ['shop.lost', 'shop.now'];
+  const plan = planRetention(stored(builds(1), { orphanImages }), 1, new Set(['shop.now']));
+  assert.equal(plan.orphanImages, ['shop.lost']);
+});
 
 retention('of the logs of failed builds the last twenty stay', () => {
   const failedLogs = Array.from({ length: 23 }, (_, index) => `shop.failed${String(index)}`);

@@ -73,6 +73,21 @@ test('a mistake is one line, a remedy is another, and the status is 2', () => {
   );
 });
 
+test('I55, H13 a value that was lost on the way is a mistake that names --unset, and resets nothing', () => {
+  const remedy =
+    ' !     Usage: dokku flight-launch:set NAME KEY VALUE | --unset [--dry-run]; --unset puts memory back to its default.\n';
+  for (const [args, problem] of [
+    [['memory'], 'VALUE of memory is missing'],
+    [['memory', ''], 'VALUE of memory is missing'],
+    [['memory', '1g', '--unset'], 'memory gets either a value or --unset, not both'],
+  ] as const) {
+    const { status, stdout, stderr } = run('subcommands/set', ['flight-launch:set', 'shop', ...args]);
+    assert.is(status, 2);
+    assert.is(stdout, '');
+    assert.is(stderr, ` !     flight-launch: ${problem}\n${remedy}`);
+  }
+});
+
 test('I59 --app is refused, as the command is about a pipeline', () => {
   const { status, stderr } = run('subcommands/list', ['flight-launch:list'], { DOKKU_APP_NAME: 'prod' });
   assert.is(status, 2);

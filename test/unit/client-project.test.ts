@@ -93,18 +93,29 @@ test('a build command of the repository needs no script', () => {
   assert.match(error.remedy ?? '', /"client": \{"build": /);
 });
 
+test('package.json is needed where install and build commands are not both named', () => {
+  const bare = (client: object, nvmrc?: string) =>
+    inspectClient(parseConfiguration(JSON.stringify({ client })), [file('client/main.elm')], {
+      packageJson: undefined,
+      nvmrc,
+      nodeVersionFile: undefined,
+    });
+  const commands = { install: 'true', build: 'make' };
+  assert.equal(bare(commands), {
+    installCommand: 'true',
+    buildCommand: 'make',
+    nodeVersion: '22',
+    installFiles: [],
+  });
+  assert.is(bare(commands, '20').nodeVersion, '20');
+  for (const client of [{}, { install: 'true' }, { build: 'make' }]) {
+    const missing = thrown(() => bare(client), UserError);
+    assert.is(missing.message, 'there is no client/package.json');
+    assert.match(missing.remedy ?? '', /"client": \{"folder": .*"client": \{"install": "…", "build": /);
+  }
+});
+
 test('what is wrong with package.json is said in one line', () => {
-  const missing = thrown(
-    () =>
-      inspectClient(parseConfiguration('{}'), [], {
-        packageJson: undefined,
-        nvmrc: undefined,
-        nodeVersionFile: undefined,
-      }),
-    UserError,
-  );
-  assert.is(missing.message, 'there is no client/package.json');
-  assert.match(missing.remedy ?? '', /"client": \{"folder": /);
   const broken = refused({ packageJson: '{"a":\n\u001b[2J}' });
   assert.match(broken.message, /^client\/package\.json is not valid JSON: /);
   assert.not.match(broken.message, /[\u0000-\u001f]/);

@@ -159,6 +159,31 @@ test('installInputs may leave the client but not the repository', () => {
   }
 });
 
+test('mistakes that show in a comparison are listed along with all others', () => {
+  assert.equal(
+    mistakes({
+      client: { folder: 'web', output: '..', env: ['A', '9', 'A'], installInputs: [7, '../../etc'] },
+      server: { folder: 'web/api', colour: 1 },
+    }).map((line) => line.replace(/: .*/, '')),
+    [
+      ...['client.output', 'client.env[1]', 'client.installInputs[0]', 'server.colour'],
+      ...['client.env', 'server.folder', 'client.installInputs[1]'],
+    ],
+  );
+});
+
+test('what is wrong by itself is not compared as well', () => {
+  for (const file of [
+    { client: { folder: '../x', installInputs: ['../../etc'] }, server: { folder: 'client' } },
+    { client: 7, server: { folder: 'client' } },
+    { client: {}, server: { folder: '/client' } },
+    { client: { installInputs: ['/../../etc'] } },
+    { client: { env: ['9', '9'], folder: 'client' }, server: {} },
+  ]) {
+    for (const line of mistakes(file)) assert.not.match(line, /lies in|leaves the repository|more than once/);
+  }
+});
+
 test('every variable that is named more than once is told', () => {
   assert.equal(mistakes({ client: { env: ['A', 'B', 'A', 'B', 'A'] } }), [
     'client.env: found "A" more than once; allowed: each variable once',

@@ -77,8 +77,6 @@ test('the container of the build phase', () => {
     '--pids-limit',
     '512',
     '--ulimit',
-    'nofile=16384',
-    '--ulimit',
     'core=0',
     '--ulimit',
     'fsize=1073741824',
@@ -294,7 +292,12 @@ test('a failed phase: why, what to do, and whether a repeat may mend it', () => 
       'output-limit',
       false,
     ],
-    [[plan, 'build', { ...exited, exitCode: 127 }, []], 'did not find a program', '"image"', false],
+    [
+      [plan, 'build', { ...exited, exitCode: 127 }, []],
+      'ended with 127: command not found',
+      '"image"',
+      false,
+    ],
     [
       [plan, 'build', exited, ['ENOSPC: System limit for number of file watchers reached']],
       'exited with 1',

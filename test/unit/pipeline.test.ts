@@ -1,6 +1,7 @@
 import { UsageError, UserError } from '../../src/domain/errors';
 import {
   checkAppName,
+  checkNewAppName,
   checkPipelineName,
   choosePipeline,
   defaultApps,
@@ -33,7 +34,7 @@ const names: [hazard: string, name: string][] = [
 
 for (const [hazard, name] of names) {
   test(`${hazard}: ${JSON.stringify(name).slice(0, 20)} names no app and no pipeline`, () => {
-    for (const check of [checkAppName, checkPipelineName]) {
+    for (const check of [checkAppName, checkNewAppName, checkPipelineName]) {
       const error = thrown(() => check(name), UsageError);
       assert.match(error.message, /^".*" cannot be the name of an? (app|pipeline)$/);
       assert.not.match(error.message, /[\u0000-\u001f]/);
@@ -44,9 +45,18 @@ for (const [hazard, name] of names) {
 
 test('names as Dokku has them', () => {
   for (const name of ['a', '9', 'flight-launch', 'shop.example', 'a--b', 'a'.repeat(63)]) {
-    checkAppName(name);
+    checkNewAppName(name);
     checkPipelineName(name);
   }
+});
+
+test('an underscore is left to apps of older versions of Dokku', () => {
+  for (const name of ['old_shop', 'a_', 'a__b']) {
+    checkAppName(name);
+    const error = thrown(() => checkNewAppName(name), UsageError);
+    assert.is(error.message, `"${name}" cannot be the name of a new app`);
+  }
+  thrown(() => checkAppName('_a'), UsageError);
 });
 
 test("a pipeline's name is part of an image's name, for which Docker takes no separator at its end", () => {

@@ -155,7 +155,7 @@ help('the overview names each command and each exit status', async () => {
 help('of one command it shows usage and what more there is, by either of its names', async () => {
   assert.equal(await printed('flight-launch:set'), await printed('set'));
   const text = (await printed('set')).join('\n');
-  assert.match(text, /^Usage: dokku flight-launch:set NAME KEY \[VALUE\]/);
+  assert.match(text, /^Usage: dokku flight-launch:set NAME KEY VALUE \| --unset/);
   for (const name of settingNames) assert.match(text, new RegExp(`^  ${name} `, 'm'));
 });
 

@@ -25,13 +25,20 @@ import { inScratch } from '../support/scratch';
 const scratch = mkdtempSync(join(tmpdir(), 'flight-launch-store-'));
 let count = 0;
 
-function freshStore(): { root: string; store: FileStore } {
+/** Refuses to be told anything. */
+const silent = {
+  warn: (text: string): void => {
+    throw new Error(`warned: ${text}`);
+  },
+};
+
+function freshStore(terminal = silent): { root: string; store: FileStore } {
   count += 1;
   const root = join(scratch, String(count));
   mkdirSync(root);
   // As the trigger `install` leaves it.
   for (const folder of ['apps', 'pipelines', 'deploys']) mkdirSync(join(root, folder));
-  return { root, store: new FileStore(root) };
+  return { root, store: new FileStore(root, terminal) };
 }
 
 const shop: Pipeline = {
@@ -41,8 +48,8 @@ const shop: Pipeline = {
   settings: { memory: '1g', keep: '3' },
 };
 
-async function shopStore() {
-  const fresh = freshStore();
+async function shopStore(terminal = silent) {
+  const fresh = freshStore(terminal);
   await fresh.store.savePipeline(shop);
   return fresh;
 }
@@ -86,6 +93,8 @@ const history = (name: string): HistoryEntry => ({
   durationMs: 1,
 });
 
+const noLines = () => Promise.resolve();
+
 const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
 const test = suite('store');
@@ -99,7 +108,7 @@ test('what was saved is read again, also by another process', async () => {
   await store.link('shop', 'shop');
   await store.saveBuild('shop', build('shop.1'));
   await store.saveNote(note('shop'));
-  const other = new FileStore(root);
+  const other = new FileStore(root, silent);
   assert.equal(await other.pipelines(), ['shop']);
   assert.equal(await other.pipeline('shop'), shop);
   assert.is(await other.pipelineOf('shop'), 'shop');
@@ -136,7 +145,7 @@ test('secrets are for the owner alone; the shims of all see which apps are ours'
   await store.saveNote(note('shop'));
   await store.saveBuild('shop', build('shop.1'));
   await store.appendHistory('shop', history('shop.1'));
-  await (await store.openLog('shop', 'shop.1')).close();
+  await store.withLog('shop', 'shop.1', noLines);
   assert.is(mode(join(root, 'apps/shop')), '644');
   for (const path of [
     'deploys/shop.json',
@@ -174,7 +183,6 @@ for (const [what, content] of damaged) {
     const files: [string, () => Promise<unknown>][] = [
       ['pipelines/shop/settings.json', () => store.pipeline('shop')],
       ['pipelines/shop/builds/shop.1.json', () => store.build('shop', 'shop.1')],
-      ['pipelines/shop/builds/shop.1.json', () => store.builds('shop')],
       [`pipelines/shop/artifacts/${key}.json`, () => store.artifact('shop', key)],
       ['deploys/shop.json', () => store.note('shop')],
     ];
@@ -188,6 +196,30 @@ for (const [what, content] of damaged) {
   });
 }
 
+for (const [what, content] of damaged) {
+  test(`a build record that is ${what} is told once, left out, and kept`, async () => {
+    const warnings: string[] = [];
+    const { root, store } = await shopStore({ warn: (text) => void warnings.push(text) });
+    await store.saveBuild('shop', build('shop.1'));
+    await store.saveBuild('shop', build('shop.3'));
+    await store.withLog('shop', 'shop.2', noLines);
+    await store.withLog('shop', 'shop.4', noLines);
+    const path = join(root, 'pipelines/shop/builds/shop.2.json');
+    writeFileSync(path, content);
+    for (let time = 0; time < 2; time += 1) {
+      assert.equal((await store.builds('shop')).map(({ name }) => name).sort(), ['shop.1', 'shop.3']);
+      assert.is(await store.readableBuild('shop', 'shop.2'), undefined);
+    }
+    assert.equal(await store.readableBuild('shop', 'shop.1'), build('shop.1'));
+    assert.equal(warnings, [
+      `${path} is damaged, or was written by another version of flight-launch; it is kept, and left out here`,
+    ]);
+    // So retention does not take it for the rest of a failed build.
+    assert.equal(await store.unrecordedBuilds('shop'), ['shop.4']);
+    assert.is(readFileSync(path, 'utf8'), content);
+  });
+}
+
 test('an unknown setting in the file is refused and not dropped with the next change', async () => {
   const { root, store } = await shopStore();
   const path = join(root, 'pipelines/shop/settings.json');
@@ -198,8 +230,7 @@ test('an unknown setting in the file is refused and not dropped with the next ch
 test('names of builds are those of records, logs and server trees', async () => {
   const { root, store } = await shopStore();
   await store.saveBuild('shop', build('shop.2'));
-  const log = await store.openLog('shop', 'shop.1');
-  await log.close();
+  await store.withLog('shop', 'shop.1', noLines);
   writeFileSync(store.serverTreePath('shop', 'shop.2'), '');
   writeFileSync(store.serverTreePath('shop', 'shop.3'), '');
   writeFileSync(join(root, 'pipelines/shop/builds/shop.4.json.0.partial'), '');
@@ -214,7 +245,7 @@ test('of a removed build nothing stays, and the others do', async () => {
   const { root, store } = await shopStore();
   for (const name of ['shop.1', 'shop.1-2']) {
     await store.saveBuild('shop', build(name));
-    await (await store.openLog('shop', name)).close();
+    await store.withLog('shop', name, noLines);
     writeFileSync(store.serverTreePath('shop', name), '');
   }
   await store.removeBuild('shop', 'shop.1');
@@ -226,24 +257,49 @@ test('of a removed build nothing stays, and the others do', async () => {
   await store.removeBuild('shop', 'shop.1');
 });
 
-test('the log of a build holds all lines once it is closed', async () => {
-  const { store } = await shopStore();
-  const log = await store.openLog('shop', 'shop.1');
-  for (let line = 0; line < 5000; line += 1) log.line(`line ${String(line)}`);
-  await log.close();
-  const lines = readFileSync(log.path, 'utf8').split('\n');
-  assert.is(lines.length, 5001);
-  assert.is(lines[4999], 'line 4999');
+test('the log of a build holds all lines once the build has ended, also one that failed', async () => {
+  const { root, store } = await shopStore();
+  const writing = (line: (text: string) => void) => {
+    for (let count = 0; count < 5000; count += 1) line(`line ${String(count)}`);
+  };
+  await store.withLog('shop', 'shop.1', async (line) => {
+    await setTimeout(1);
+    writing(line);
+  });
+  const failing = store.withLog('shop', 'shop.2', async (line) => {
+    await setTimeout(1);
+    writing(line);
+    throw new UserError('the build failed');
+  });
+  assert.is((await rejects(failing, UserError)).message, 'the build failed');
+  for (const name of ['shop.1', 'shop.2']) {
+    const lines = readFileSync(join(root, `pipelines/shop/builds/${name}.log`), 'utf8').split('\n');
+    assert.is(lines.length, 5001);
+    assert.is(lines[4999], 'line 4999');
+  }
 });
 
-test('F32 a log that finds the disk full fails when it is closed, not in the middle of the build', async () => {
-  const { root, store } = await shopStore();
+test("F32 a log that finds the disk full fails the build at its end, and never in place of the build's own error", async () => {
+  const warnings: string[] = [];
+  const { root, store } = await shopStore({ warn: (text) => void warnings.push(text) });
   symlinkSync('/dev/full', join(root, 'pipelines/shop/builds/shop.1.log'));
-  const log = await store.openLog('shop', 'shop.1');
-  log.line('first');
-  await setTimeout(50);
-  log.line('second');
-  await rejects(log.close(), /ENOSPC/);
+  let ended = 0;
+  const work = async (line: (text: string) => void) => {
+    line('first');
+    await setTimeout(50);
+    line('second');
+    ended += 1;
+  };
+  await rejects(store.withLog('shop', 'shop.1', work), /ENOSPC/);
+  assert.equal(warnings, []);
+  const failing = store.withLog('shop', 'shop.1', async (line) => {
+    await work(line);
+    throw new UserError('the build failed');
+  });
+  assert.is((await rejects(failing, UserError)).message, 'the build failed');
+  assert.is(ended, 2);
+  assert.is(warnings.length, 1);
+  assert.match(warnings[0] ?? '', /^The log of build shop\.1 is not complete: .*ENOSPC/);
 });
 
 async function artifactIn(store: FileStore, content: string): Promise<ArtifactRecord> {

@@ -30329,6 +30329,26 @@ function lines(...instructions) {
 `;
 }
 
+// src/domain/app-image.ts
+function appRepository(app) {
+  return `dokku/${app}`;
+}
+function appImage(app) {
+  return `${appRepository(app)}:latest`;
+}
+function startedReference({ server, repository, pushedTag = "latest" }) {
+  return `${server}${repository}:${pushedTag}`;
+}
+function pushRepository({ server, repository, pushedTag }) {
+  return pushedTag === void 0 ? void 0 : `${server}${repository}`;
+}
+function imageNames(app, image2) {
+  const { repository, pushedTag = "latest" } = image2;
+  const names = [appImage(app), startedReference(image2)];
+  names.push(`${repository}:${pushedTag}`, `${appRepository(app)}:${pushedTag}`);
+  return [...new Set(names)];
+}
+
 // src/domain/client-key.ts
 var import_node_crypto2 = require("node:crypto");
 var format = 1;
@@ -30377,7 +30397,11 @@ function planPromotion(facts) {
   if (facts.freeDisk < neededDisk) problems.push("the disk is nearly full; free some space");
   if (problems.length > 0 || build2 === void 0) throw refused(facts, problems);
   const there = production.state === "build" && production.build === build2.name;
-  return { build: there ? void 0 : build2, warnings: buildTimeWarnings(facts) };
+  return {
+    build: there ? void 0 : build2,
+    pushedTo: facts.startedImage === void 0 ? void 0 : pushRepository(facts.startedImage),
+    warnings: buildTimeWarnings(facts)
+  };
 }
 function refused(facts, problems) {
   const exit = facts.productionExists ? exitStatus.failed : exitStatus.noSuchApp;
@@ -30420,7 +30444,7 @@ function productionProblems({
   build: build2,
   buildDir,
   scheduler: scheduler3,
-  pushesToRegistry
+  startedImage
 }) {
   const problems = [];
   const app = pipeline3.production;
@@ -30430,9 +30454,14 @@ function productionProblems({
       `the build-dir of ${app} is ${buildDir === "" ? "not set" : buildDir}; run \`dokku builder:set ${app} build-dir ${folder2}\``
     );
   }
-  if (scheduler3 !== "docker-local" && !(scheduler3 === "k3s" && pushesToRegistry)) {
+  const pushed = startedImage !== void 0 && pushRepository(startedImage) !== void 0;
+  if (scheduler3 !== "docker-local") {
     problems.push(
-      `${app} is run by the scheduler ${scheduler3}, which cannot take an image of this host${scheduler3 === "k3s" ? "; set `registry:set push-on-release true`" : ""}`
+      `${app} is run by the scheduler ${scheduler3}, ${pushed ? "whose containers this host does not see: it could not be told what is live" : "which cannot take an image of this host"}`
+    );
+  } else if (startedImage !== void 0 && startedImage.server !== "" && !pushed) {
+    problems.push(
+      `Dokku would start ${app} from ${startedReference(startedImage)}, which nothing makes; run \`dokku registry:set ${app} push-on-release true\`, or unset its server`
     );
   }
   return problems;
@@ -30461,7 +30490,7 @@ async function requestPromotion(services, pipeline3, { kind, build: build2, dryR
     terminal.step(`${pipeline3.production} is on build ${build2?.name ?? ""} already; nothing to do`);
     return exitStatus.done;
   }
-  await describe4(services, pipeline3, plan.build);
+  await describe4(services, pipeline3, plan.build, plan.pushedTo);
   for (const warning of plan.warnings) terminal.warn(warning);
   return dryRun ? exitStatus.done : startJob(services, pipeline3.name, kind, plan.build, detach);
 }
@@ -30483,13 +30512,13 @@ async function gatherFacts(services, pipeline3, build2) {
     production: productionExists ? await findLive(services, pipeline3.name, production, "production") : { state: "not-deployed" },
     buildDir: productionExists ? await dokku.buildDir(production) : "",
     scheduler: productionExists ? await dokku.scheduler(production) : "",
-    pushesToRegistry: await dokku.property("registry", production, "push-on-release") === "true",
+    startedImage: productionExists ? await dokku.startedImage(production) : void 0,
     stagingConfig: stagingExists ? await dokku.config(staging) : {},
     productionConfig: productionExists ? await dokku.config(production) : {},
     freeDisk: await workTree.freeDisk()
   };
 }
-async function describe4({ terminal, clock, docker }, pipeline3, build2) {
+async function describe4({ terminal, clock, docker }, pipeline3, build2, pushedTo) {
   const image2 = await docker.image(capturedReference(pipeline3.name, build2.name));
   terminal.header(`${pipeline3.production} gets build ${build2.name}`);
   terminal.detail(
@@ -30498,6 +30527,7 @@ async function describe4({ terminal, clock, docker }, pipeline3, build2) {
   terminal.detail(
     `image ${(image2?.id ?? "").replace("sha256:", "").slice(0, 12)}, with the configuration of ${pipeline3.production}`
   );
+  if (pushedTo !== void 0) terminal.detail(`Dokku pushes it to ${pushedTo} and runs what it pushed`);
   terminal.detail("release tasks (predeploy, release, postdeploy) of that build run there");
 }
 
@@ -31403,12 +31433,12 @@ async function postBuild(services, args) {
   if (pipeline3 === void 0 || record3 === void 0) {
     throw new UserError(`build ${note.build} of ${app} has no record any more`, { remedy: "Push again." });
   }
-  const appImage2 = `dokku/${app}:latest`;
+  const built = appImage(app);
   await terminal.timed("Keeping the image for promotion and rollback", async () => {
-    await docker.build(labelBuild(appImage2, note.build, note.commit));
+    await docker.build(labelBuild(built, note.build, note.commit));
     const repositoryEnv = builder === "herokuish" ? await services.workTree.read(workTree, ".env") : void 0;
     const ports = (await services.dokku.property("ports", app, "map-detected") ?? "").replaceAll("\n", " ").trim();
-    const capture = captureImage({ pipeline: pipeline3, build: note.build, builder, appImage: appImage2 }, repositoryEnv);
+    const capture = captureImage({ pipeline: pipeline3, build: note.build, builder, appImage: built }, repositoryEnv);
     const image2 = await docker.build(capture);
     await store.saveBuild(pipeline3, {
       ...record3,
@@ -32150,14 +32180,21 @@ async function stopStrays({ services, app, record: record3 }) {
   });
   for (const id of running) if (!counted.has(id)) await docker.stop(id);
 }
-async function putBackImage({ services, app, record: record3 }, { image: image2 }) {
-  const { docker } = services;
-  if (image2 === null) return docker.untag(appImage(app));
+async function putBackImage(work, { image: image2 }) {
+  const { services, app, record: record3 } = work;
+  const { docker, dokku } = services;
+  const started = await dokku.startedImage(app);
+  const tagged = (await docker.image(startedReference(started)))?.labels[buildLabel] === record3.name;
+  const names = tagged ? imageNames(app, started) : [appImage(app)];
+  const former = image2 === null ? void 0 : await formerImage(work, image2);
+  for (const name of names) await (former === void 0 ? docker.untag(name) : docker.tag(former, name));
+}
+async function formerImage({ services, app, record: record3 }, image2) {
   const running = (await appContainers(services, app)).filter(({ build: build2 }) => build2 !== record3.name);
   for (const candidate of [image2, ...running.map((container2) => container2.image)]) {
-    if (await docker.image(candidate) !== void 0) return docker.tag(candidate, appImage(app));
+    if (await services.docker.image(candidate) !== void 0) return candidate;
   }
-  await docker.untag(appImage(app));
+  return void 0;
 }
 async function switchBack(work, before2, dokkuPid) {
   const { services, app, job } = work;
@@ -32221,9 +32258,6 @@ function say({ services, pipeline: pipeline3, job }, entry) {
 }
 function append({ jobs, clock }, pipeline3, job, entry) {
   return jobs.append(pipeline3, job, { format: 1, at: clock.now(), ...entry });
-}
-function appImage(app) {
-  return `dokku/${app}:latest`;
 }
 function asError(reason) {
   return reason instanceof Error ? reason : new Error(String(reason));
@@ -40409,6 +40443,14 @@ var DokkuHost = class {
   }
   async scheduler(app) {
     return (await this.trigger("scheduler-detect", app)).trim() || "docker-local";
+  }
+  async startedImage(app) {
+    const answer = async (name) => (await this.trigger(name, app)).trim();
+    return {
+      server: await answer("deployed-app-repository"),
+      repository: await answer("deployed-app-image-repo") || appRepository(app),
+      pushedTag: await answer("deployed-app-image-tag") || void 0
+    };
   }
   async property(plugin, app, key) {
     const value = await this.withProperties('fn-plugin-property-get "$@"', plugin, app, key);

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { StartedImage } from './app-image';
 import type { ArtifactRecord, BuildRecord, DeployNote, HistoryEntry } from './build';
 import type { ImageBuild } from './captured-image';
 import type { Artifact, ClientBuild } from './client-build';
@@ -120,6 +121,8 @@ export interface Dokku {
   /** Folder that the app is built from; empty for the whole repository. App and global setting computed. */
   buildDir(app: string): Promise<string>;
   scheduler(app: string): Promise<string>;
+  /** The image that Dokku starts the app from. */
+  startedImage(app: string): Promise<StartedImage>;
   /** A property of a core plugin as Dokku stores it, null where it is not set. */
   property(plugin: string, app: string, key: string): Promise<string | null>;
   /** Sets or, with null, deletes it. */

@@ -1,3 +1,4 @@
+import { appImage, imageNames, startedReference } from '../domain/app-image';
 import type { BuildRecord, HistoryEntry } from '../domain/build';
 import { buildLabel } from '../domain/build';
 import { exitStatus, ProcessError, UserError } from '../domain/errors';
@@ -213,15 +214,25 @@ async function stopStrays({ services, app, record }: Work): Promise<void> {
   for (const id of running) if (!counted.has(id)) await docker.stop(id);
 }
 
-async function putBackImage({ services, app, record }: Work, { image }: Before): Promise<void> {
-  const { docker } = services;
-  if (image === null) return docker.untag(appImage(app));
-  // An image that nothing runs may have been cleaned up since; what runs is as good.
+async function putBackImage(work: Work, { image }: Before): Promise<void> {
+  const { services, app, record } = work;
+  const { docker, dokku } = services;
+  const started = await dokku.startedImage(app);
+  // Where a release got as far as a tag of its own, Dokku starts the app from that from now on, pushed or not. The tag
+  // never counts down, so the former image gets it too.
+  const tagged = (await docker.image(startedReference(started)))?.labels[buildLabel] === record.name;
+  const names = tagged ? imageNames(app, started) : [appImage(app)];
+  const former = image === null ? undefined : await formerImage(work, image);
+  for (const name of names) await (former === undefined ? docker.untag(name) : docker.tag(former, name));
+}
+
+/** An image that nothing runs may have been cleaned up since; what runs is as good. */
+async function formerImage({ services, app, record }: Work, image: string): Promise<string | undefined> {
   const running = (await appContainers(services, app)).filter(({ build }) => build !== record.name);
   for (const candidate of [image, ...running.map((container) => container.image)]) {
-    if ((await docker.image(candidate)) !== undefined) return docker.tag(candidate, appImage(app));
+    if ((await services.docker.image(candidate)) !== undefined) return candidate;
   }
-  await docker.untag(appImage(app));
+  return undefined;
 }
 
 /** Some processes were switched: the former version is started for all of them again. */
@@ -299,10 +310,6 @@ function say({ services, pipeline, job }: Work, entry: Entry): Promise<void> {
 
 function append({ jobs, clock }: Services, pipeline: string, job: string, entry: Entry): Promise<void> {
   return jobs.append(pipeline, job, { format: 1, at: clock.now(), ...entry });
-}
-
-function appImage(app: string): string {
-  return `dokku/${app}:latest`;
 }
 
 function asError(reason: unknown): Error {

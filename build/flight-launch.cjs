@@ -30394,6 +30394,7 @@ function planPromotion(facts) {
   if (build2 === void 0) problems.push(`nothing to promote is live on ${pipeline3.staging}`);
   else problems.push(...buildProblems(facts, build2), ...environmentProblems(facts, build2));
   if (facts.productionExists) problems.push(...productionProblems(facts));
+  if (build2 !== void 0) problems.push(...publishingProblems(facts, build2));
   if (facts.freeDisk < neededDisk) problems.push("the disk is nearly full; free some space");
   if (problems.length > 0 || build2 === void 0) throw refused(facts, problems);
   const there = production.state === "build" && production.build === build2.name;
@@ -30465,6 +30466,14 @@ function productionProblems({
     );
   }
   return problems;
+}
+function publishingProblems({ pipeline: pipeline3, startedImage }, build2) {
+  const pushedTo = startedImage === void 0 ? void 0 : pushRepository(startedImage);
+  const holdsConfiguration = build2.captured?.builder === "herokuish" && build2.app !== pipeline3.production;
+  if (pushedTo === void 0 || !holdsConfiguration) return [];
+  return [
+    `Dokku would push it to ${pushedTo}, and lower layers of a herokuish image hold the configuration of ${build2.app}; give the server a Dockerfile, or run \`dokku registry:set ${pipeline3.production} push-on-release false\``
+  ];
 }
 function buildTimeWarnings({ pipeline: pipeline3, stagingConfig, productionConfig }) {
   return buildTimeVariables.filter((name) => stagingConfig[name] !== productionConfig[name]).map(

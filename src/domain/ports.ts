@@ -94,6 +94,8 @@ export interface Docker {
   /** References (`repository:tag`) of the images of one repository. */
   imagesOf(repository: string): Promise<string[]>;
   tag(image: string, reference: string): Promise<void>;
+  /** Names a copy of an image whose layers, but for the last one, lack the files whose paths are unwanted. */
+  tagWithout(image: string, unwanted: (path: string) => boolean, reference: string): Promise<void>;
   /** Removes an image's reference; absent is fine. */
   removeImage(reference: string): Promise<void>;
   /** Takes a name off an image, whatever containers were made of it; absent is fine. */

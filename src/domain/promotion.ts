@@ -54,7 +54,6 @@ export function planPromotion(facts: PromotionFacts): PromotionPlan {
   if (build === undefined) problems.push(`nothing to promote is live on ${pipeline.staging}`);
   else problems.push(...buildProblems(facts, build), ...environmentProblems(facts, build));
   if (facts.productionExists) problems.push(...productionProblems(facts));
-  if (build !== undefined) problems.push(...publishingProblems(facts, build));
   if (facts.freeDisk < neededDisk) problems.push('the disk is nearly full; free some space');
   if (problems.length > 0 || build === undefined) throw refused(facts, problems);
   const there = production.state === 'build' && production.build === build.name;
@@ -133,16 +132,6 @@ function productionProblems({
     );
   }
   return problems;
-}
-
-/** A registry gets every layer of an image, also what a later one removed (H4). */
-function publishingProblems({ pipeline, startedImage }: PromotionFacts, build: BuildRecord): string[] {
-  const pushedTo = startedImage === undefined ? undefined : pushRepository(startedImage);
-  const holdsConfiguration = build.captured?.builder === 'herokuish' && build.app !== pipeline.production;
-  if (pushedTo === undefined || !holdsConfiguration) return [];
-  return [
-    `Dokku would push it to ${pushedTo}, and lower layers of a herokuish image hold the configuration of ${build.app}; give the server a Dockerfile, or run \`dokku registry:set ${pipeline.production} push-on-release false\``,
-  ];
 }
 
 function buildTimeWarnings({ pipeline, stagingConfig, productionConfig }: PromotionFacts): string[] {

@@ -1,6 +1,7 @@
-import { appImage, imageNames, startedReference } from '../domain/app-image';
+import { appImage, imageNames, pushRepository, startedReference } from '../domain/app-image';
 import type { BuildRecord, HistoryEntry } from '../domain/build';
 import { buildLabel } from '../domain/build';
+import { holdsConfigurationOfOthers, isConfiguration } from '../domain/captured-image';
 import { exitStatus, ProcessError, UserError } from '../domain/errors';
 import { lastStep, type Before, type JobRecord, type JournalEntry } from '../domain/job';
 import { howFar } from '../domain/promotion';
@@ -129,7 +130,7 @@ async function noteBefore({ services, app }: Work): Promise<Before> {
 
 async function release(work: Work, { revisionName }: Before): Promise<void> {
   const { services, pipeline, app, record } = work;
-  const { dokku, docker, store, terminal } = services;
+  const { dokku, store, terminal } = services;
   const { captured } = record;
   if (captured === undefined) throw new UserError(`build ${record.name} has no image`);
   terminal.header(`Putting build ${record.name} on ${app}`);
@@ -139,11 +140,22 @@ async function release(work: Work, { revisionName }: Before): Promise<void> {
     dokku.announceTree(app, tree, record.commit),
   );
   if (revisionName !== '') await dokku.setConfig(app, revisionName, record.commit);
-  await docker.tag(captured.image, appImage(app));
+  await nameImage(work, captured.image);
   const ports = captured.builder === 'herokuish' ? await dokku.herokuishPorts(app) : captured.ports;
   await dokku.setDetected(app, captured.builder, ports);
   const status = await dokku.release(app, (pid) => announce(work, 'releasing', pid));
   await say(work, { step: 'released', status });
+}
+
+/** Gives the build the name that Dokku releases. */
+async function nameImage({ services, app, record }: Work, image: string): Promise<void> {
+  const { docker, dokku, terminal } = services;
+  const pushed = pushRepository(await dokku.startedImage(app)) !== undefined;
+  if (!pushed || !holdsConfigurationOfOthers(record, app)) return docker.tag(image, appImage(app));
+  await terminal.timed(
+    `Taking the configuration of ${record.app} out of all layers, since they are pushed`,
+    () => docker.tagWithout(image, isConfiguration, appImage(app)),
+  );
 }
 
 /** Ends the job by what the containers run: nothing else tells how far a release got (H20, H24). */

@@ -53,6 +53,11 @@ export class Registry {
     return (await this.#manifest(repository, tag)).config.digest;
   }
 
+  /** Digests of the layers of a pushed image, the lowest first. */
+  async layers(repository: string, tag: string): Promise<string[]> {
+    return (await this.#manifest(repository, tag)).layers.map(({ digest }) => digest);
+  }
+
   /** Which blobs of a pushed image show a text: its configuration, any file of any layer, removed ones included. */
   async placesOf(text: string, repository: string, tag: string): Promise<string[]> {
     const { config, layers } = await this.#manifest(repository, tag);

@@ -95,21 +95,6 @@ plan('a server without a push is refused: Dokku would start an image that nothin
   assert.match(problem ?? '', 'registry.example/team/shop:latest, which nothing makes');
 });
 
-plan('H4 no layer with the configuration of another app goes to a registry', () => {
-  const ofHerokuish: BuildRecord = {
-    ...build,
-    captured: { ...build.captured, builder: 'herokuish' } as NonNullable<BuildRecord['captured']>,
-  };
-  assert.match(
-    problems({ build: ofHerokuish, startedImage: pushed }).join('\n'),
-    'hold the configuration of shop-staging',
-  );
-  // Its own, which Dokku puts there and pushes by itself; and what stays on the host.
-  const own = planPromotion({ ...facts, build: { ...ofHerokuish, app: 'shop' }, startedImage: pushed });
-  assert.is(own.pushedTo, 'registry.example/team/shop');
-  assert.is(planPromotion({ ...facts, build: ofHerokuish }).build, ofHerokuish);
-});
-
 plan('all that stands in the way is told at once, with the status of a missing app where it is that', () => {
   const error = thrown(
     () =>

@@ -30348,6 +30348,10 @@ function startedReference({ server, repository, pushedTag = "latest" }) {
 function pushRepository({ server, repository, pushedTag }) {
   return pushedTag === void 0 ? void 0 : `${server}${repository}`;
 }
+function namesPushedBefore({ pushedTag }, names) {
+  const tagOf = (name) => name.slice(name.lastIndexOf(":") + 1);
+  return names.filter((name) => /^[0-9]+$/.test(tagOf(name)) && Number(tagOf(name)) < Number(pushedTag));
+}
 function imageNames(app, image2) {
   const { repository, pushedTag = "latest" } = image2;
   const names = [appImage(app), startedReference(image2)];
@@ -32163,8 +32167,19 @@ async function finish(work) {
   await repository.moveBranch(app, await dokku.deployBranch(app), record3.commit);
   await dokku.setDeploySource(app, buildSourceType, record3.name);
   await noteLive(services, pipeline4, "production", record3);
+  await untagFormer(work);
   terminal.step(`Build ${record3.name} is live on ${app}`);
   return end(work, "live", void 0);
+}
+async function untagFormer({ services, app }) {
+  const { docker, dokku } = services;
+  const started = await dokku.startedImage(app);
+  const pushedTo = pushRepository(started);
+  if (pushedTo === void 0) return;
+  const names = [...await docker.imagesOf(pushedTo), ...await docker.imagesOf(started.repository)];
+  for (const name of new Set(namesPushedBefore(started, names))) {
+    if ((await docker.image(name))?.labels["com.dokku.app-name"] === app) await docker.untag(name);
+  }
 }
 async function putBack(work, before2, dokkuPid) {
   const { services, app, record: record3 } = work;

@@ -28,6 +28,12 @@ export function pushRepository({ server, repository, pushedTag }: StartedImage):
   return pushedTag === undefined ? undefined : `${server}${repository}`;
 }
 
+/** Those of the names that Dokku pushed before the one that it starts. */
+export function namesPushedBefore({ pushedTag }: StartedImage, names: readonly string[]): string[] {
+  const tagOf = (name: string) => name.slice(name.lastIndexOf(':') + 1);
+  return names.filter((name) => /^[0-9]+$/.test(tagOf(name)) && Number(tagOf(name)) < Number(pushedTag));
+}
+
 /** All names under which Dokku may look for the image of an app: `ps:start` asks for others than `ps:restart`. */
 export function imageNames(app: string, image: StartedImage): string[] {
   const { repository, pushedTag = 'latest' } = image;

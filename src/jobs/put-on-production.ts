@@ -1,4 +1,10 @@
-import { appImage, imageNames, pushRepository, startedReference } from '../domain/app-image';
+import {
+  appImage,
+  imageNames,
+  namesPushedBefore,
+  pushRepository,
+  startedReference,
+} from '../domain/app-image';
 import type { BuildRecord, HistoryEntry } from '../domain/build';
 import { buildLabel } from '../domain/build';
 import { holdsConfigurationOfOthers, isConfiguration } from '../domain/captured-image';
@@ -186,8 +192,25 @@ async function finish(work: Work): Promise<Ended> {
   await repository.moveBranch(app, await dokku.deployBranch(app), record.commit);
   await dokku.setDeploySource(app, buildSourceType, record.name);
   await noteLive(services, pipeline, 'production', record);
+  await untagFormer(work);
   terminal.step(`Build ${record.name} is live on ${app}`);
   return end(work, 'live', undefined);
+}
+
+/**
+ * Dokku removes an image some time after its containers, but not one of several names, as those are that it pushed. A
+ * build of the app would remove them, and production is not built.
+ */
+async function untagFormer({ services, app }: Work): Promise<void> {
+  const { docker, dokku } = services;
+  const started = await dokku.startedImage(app);
+  const pushedTo = pushRepository(started);
+  if (pushedTo === undefined) return;
+  const names = [...(await docker.imagesOf(pushedTo)), ...(await docker.imagesOf(started.repository))];
+  for (const name of new Set(namesPushedBefore(started, names))) {
+    // Apps may share a repository.
+    if ((await docker.image(name))?.labels['com.dokku.app-name'] === app) await docker.untag(name);
+  }
 }
 
 /**

@@ -225,6 +225,9 @@ test('once it can be reached, the promote works, and a rollback pushes and runs 
     name: `${registry.server}/${repositoryName}:${tag}`,
     id: await registry.imageId(repositoryName, tag),
   });
+  // Of several names, Dokku would never remove an image.
+  for (const name of [`${registry.server}/${repositoryName}`, repositoryName])
+    assert.is(await host.mustAdmin(`docker image ls --format '{{.Tag}}' ${name} | grep '^[0-9]'`), tag);
   const { production: live } = await host.status(production);
   assert.is(live.processes[0]?.build, live.build);
   assert.is(await lastResult(), 'rollback live');

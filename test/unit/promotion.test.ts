@@ -1,4 +1,10 @@
-import { imageNames, pushRepository, startedReference, type StartedImage } from '../../src/domain/app-image';
+import {
+  imageNames,
+  namesPushedBefore,
+  pushRepository,
+  startedReference,
+  type StartedImage,
+} from '../../src/domain/app-image';
 import type { BuildRecord } from '../../src/domain/build';
 import { UserError } from '../../src/domain/errors';
 import { planPromotion, type PromotionFacts } from '../../src/domain/promotion';
@@ -32,6 +38,17 @@ names('what is pushed is started by its tag, and looked for under three names', 
     'team/shop:7',
     'dokku/shop:7',
   ]);
+});
+
+names('of those that were pushed, the former ones are told by their count', () => {
+  const found = ['a:5000/shop:6', 'a:5000/shop:7', 'a:5000/shop:10', 'a:5000/shop:latest', 'a:5000/shop:0.5'];
+  assert.equal(namesPushedBefore(pushed, found), ['a:5000/shop:6']);
+  assert.equal(namesPushedBefore({ ...pushed, pushedTag: '11' }, found), [
+    'a:5000/shop:6',
+    'a:5000/shop:7',
+    'a:5000/shop:10',
+  ]);
+  assert.equal(namesPushedBefore(local, found), []);
 });
 
 names.run();

@@ -30354,9 +30354,14 @@ function namesPushedBefore({ pushedTag }, names) {
 }
 function imageNames(app, image2) {
   const { repository, pushedTag = "latest" } = image2;
-  const names = [appImage(app), startedReference(image2)];
-  names.push(`${repository}:${pushedTag}`, `${appRepository(app)}:${pushedTag}`);
-  return [...new Set(names)];
+  return [
+    .../* @__PURE__ */ new Set([
+      appImage(app),
+      startedReference(image2),
+      ...[pushedTag, "latest"].map((tag) => `${repository}:${tag}`),
+      `${appRepository(app)}:${pushedTag}`
+    ])
+  ];
 }
 
 // src/domain/client-key.ts

@@ -37,7 +37,12 @@ export function namesPushedBefore({ pushedTag }: StartedImage, names: readonly s
 /** All names under which Dokku may look for the image of an app: `ps:start` asks for others than `ps:restart`. */
 export function imageNames(app: string, image: StartedImage): string[] {
   const { repository, pushedTag = 'latest' } = image;
-  const names = [appImage(app), startedReference(image)];
-  names.push(`${repository}:${pushedTag}`, `${appRepository(app)}:${pushedTag}`);
-  return [...new Set(names)];
+  return [
+    ...new Set([
+      appImage(app),
+      startedReference(image),
+      ...[pushedTag, 'latest'].map((tag) => `${repository}:${tag}`),
+      `${appRepository(app)}:${pushedTag}`,
+    ]),
+  ];
 }

@@ -142,7 +142,11 @@ test('a first promote that cannot be pushed leaves the app as undeployed as it w
     before,
   );
   assert.is(await lastResult(), 'promote put-back');
-  assert.is(await host.mustAdmin(`docker image ls --quiet ${registry.server}/${repositoryName}`), '');
+  const left = `docker image ls --format '{{.Repository}}:{{.Tag}}' --filter label=com.dokku.app-name=${production}`;
+  assert.equal(
+    (await host.mustAdmin(left)).split('\n').filter((name) => name.includes(repositoryName)),
+    [],
+  );
 });
 
 test('the promoted image is pushed, and production runs the pushed one', async () => {

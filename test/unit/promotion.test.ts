@@ -29,13 +29,14 @@ names('a repository of its own is started from, though nothing is pushed', () =>
   assert.equal(imageNames('shop', own), ['dokku/shop:latest', 'team/shop:latest']);
 });
 
-names('what is pushed is started by its tag, and looked for under three names', () => {
+names('what is pushed is started by its tag, and looked for under other names too', () => {
   assert.is(startedReference(pushed), 'registry.example/team/shop:7');
   assert.is(pushRepository(pushed), 'registry.example/team/shop');
   assert.equal(imageNames('shop', pushed), [
     'dokku/shop:latest',
     'registry.example/team/shop:7',
     'team/shop:7',
+    'team/shop:latest',
     'dokku/shop:7',
   ]);
 });

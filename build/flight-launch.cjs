@@ -3392,7 +3392,7 @@ var require_streamx = __commonJS({
         fn().then((src) => {
           if (src === null) return out.end();
           if (out.destroying) return;
-          pipeline3(src, out, noop3);
+          pipeline4(src, out, noop3);
         }).catch((err) => out.destroy(err));
         return out;
       }
@@ -3679,13 +3679,13 @@ var require_streamx = __commonJS({
     }
     function pipelinePromise(...streams) {
       return new Promise((resolve, reject) => {
-        return pipeline3(...streams, (err) => {
+        return pipeline4(...streams, (err) => {
           if (err) return reject(err);
           resolve();
         });
       });
     }
-    function pipeline3(stream2, ...streams) {
+    function pipeline4(stream2, ...streams) {
       const all = Array.isArray(stream2) ? [...stream2, ...streams] : [stream2, ...streams];
       const done = all.length && typeof all[all.length - 1] === "function" ? all.pop() : null;
       if (all.length < 2) throw StreamError.BAD_ARGUMENT("Pipeline requires at least 2 streams");
@@ -3783,7 +3783,7 @@ var require_streamx = __commonJS({
       return s._writev !== Writable4.prototype._writev && s._writev !== Duplex4.prototype._writev;
     }
     module2.exports = {
-      pipeline: pipeline3,
+      pipeline: pipeline4,
       pipelinePromise,
       isStream: isStream2,
       isStreamx,
@@ -7181,7 +7181,7 @@ var require_thread_stream = __commonJS({
     var { version: version2 } = require_package();
     var { EventEmitter: EventEmitter2 } = require("events");
     var { Worker } = require("worker_threads");
-    var { join: join9 } = require("path");
+    var { join: join10 } = require("path");
     var { pathToFileURL } = require("url");
     var { wait } = require_wait();
     var {
@@ -7233,7 +7233,7 @@ var require_thread_stream = __commonJS({
     function createWorker(stream2, opts) {
       const { filename, workerData } = opts;
       const bundlerOverrides = "__bundlerPathsOverrides" in globalThis ? globalThis.__bundlerPathsOverrides : {};
-      const toExecute = bundlerOverrides["thread-stream-worker"] || join9(__dirname, "lib", "worker.js");
+      const toExecute = bundlerOverrides["thread-stream-worker"] || join10(__dirname, "lib", "worker.js");
       const worker = new Worker(toExecute, {
         ...opts.workerOpts,
         name: opts.workerOpts?.name || "thread-stream",
@@ -7746,7 +7746,7 @@ var require_transport = __commonJS({
     var { createRequire } = require("module");
     var { existsSync } = require("node:fs");
     var getCallers = require_caller();
-    var { join: join9, isAbsolute, sep } = require("node:path");
+    var { join: join10, isAbsolute, sep } = require("node:path");
     var { fileURLToPath: fileURLToPath3 } = require("node:url");
     var sleep3 = require_atomic_sleep();
     var onExit2 = require_on_exit_leak_free();
@@ -7889,7 +7889,7 @@ var require_transport = __commonJS({
       stream2.flushSync();
     }
     function transport(fullOptions) {
-      const { pipeline: pipeline3, targets, levels, dedupe, worker = {}, caller = getCallers(), sync = false } = fullOptions;
+      const { pipeline: pipeline4, targets, levels, dedupe, worker = {}, caller = getCallers(), sync = false } = fullOptions;
       const options = {
         ...fullOptions.options
       };
@@ -7901,7 +7901,7 @@ var require_transport = __commonJS({
         throw new Error("only one of target or targets can be specified");
       }
       if (targets) {
-        target = bundlerOverrides["pino-worker"] || join9(__dirname, "worker.js");
+        target = bundlerOverrides["pino-worker"] || join10(__dirname, "worker.js");
         options.targets = targets.filter((dest) => dest.target).map((dest) => {
           return {
             ...dest,
@@ -7921,9 +7921,9 @@ var require_transport = __commonJS({
         const targetsHaveLevel = options.targets.some((t) => t.level != null);
         const pipelinesHaveLevel = options.pipelines.some((p) => p.some((t) => t.level != null));
         usesMultistream = options.targets.length + options.pipelines.length > 1 || targetsHaveLevel || pipelinesHaveLevel;
-      } else if (pipeline3) {
-        target = bundlerOverrides["pino-worker"] || join9(__dirname, "worker.js");
-        options.pipelines = [pipeline3.map((dest) => {
+      } else if (pipeline4) {
+        target = bundlerOverrides["pino-worker"] || join10(__dirname, "worker.js");
+        options.pipelines = [pipeline4.map((dest) => {
           return {
             ...dest,
             target: fixTarget(dest.target)
@@ -7937,7 +7937,7 @@ var require_transport = __commonJS({
         options.dedupe = dedupe;
       }
       options.pinoWillSendConfig = true;
-      const name = targets || pipeline3 ? "pino.transport" : target;
+      const name = targets || pipeline4 ? "pino.transport" : target;
       const stream2 = buildStream(fixTarget(target), options, worker, sync, name);
       if (usesMultistream) {
         stream2[transportUsesMultistreamSym] = true;
@@ -7949,7 +7949,7 @@ var require_transport = __commonJS({
           return origin;
         }
         if (origin === "pino/file") {
-          return join9(__dirname, "..", "file.js");
+          return join10(__dirname, "..", "file.js");
         }
         let fixTarget2;
         for (const filePath of callers) {
@@ -8865,11 +8865,11 @@ var require_safe_stable_stringify = __commonJS({
       }
       return value === void 0 ? Infinity : value;
     }
-    function getItemCount(number4) {
-      if (number4 === 1) {
+    function getItemCount(number5) {
+      if (number5 === 1) {
         return "1 item";
       }
-      return `${number4} items`;
+      return `${number5} items`;
     }
     function getUniqueReplacerSet(replacerArray) {
       const replacerSet = /* @__PURE__ */ new Set();
@@ -8929,7 +8929,7 @@ var require_safe_stable_stringify = __commonJS({
               return circularValue;
             }
             let res = "";
-            let join9 = ",";
+            let join10 = ",";
             const originalIndentation = indentation;
             if (Array.isArray(value)) {
               if (value.length === 0) {
@@ -8943,7 +8943,7 @@ var require_safe_stable_stringify = __commonJS({
                 indentation += spacer;
                 res += `
 ${indentation}`;
-                join9 = `,
+                join10 = `,
 ${indentation}`;
               }
               const maximumValuesToStringify = Math.min(value.length, maximumBreadth);
@@ -8951,13 +8951,13 @@ ${indentation}`;
               for (; i2 < maximumValuesToStringify - 1; i2++) {
                 const tmp2 = stringifyFnReplacer(String(i2), value, stack, replacer, spacer, indentation);
                 res += tmp2 !== void 0 ? tmp2 : "null";
-                res += join9;
+                res += join10;
               }
               const tmp = stringifyFnReplacer(String(i2), value, stack, replacer, spacer, indentation);
               res += tmp !== void 0 ? tmp : "null";
               if (value.length - 1 > maximumBreadth) {
                 const removedKeys = value.length - maximumBreadth - 1;
-                res += `${join9}"... ${getItemCount(removedKeys)} not stringified"`;
+                res += `${join10}"... ${getItemCount(removedKeys)} not stringified"`;
               }
               if (spacer !== "") {
                 res += `
@@ -8978,7 +8978,7 @@ ${originalIndentation}`;
             let separator = "";
             if (spacer !== "") {
               indentation += spacer;
-              join9 = `,
+              join10 = `,
 ${indentation}`;
               whitespace = " ";
             }
@@ -8992,13 +8992,13 @@ ${indentation}`;
               const tmp = stringifyFnReplacer(key2, value, stack, replacer, spacer, indentation);
               if (tmp !== void 0) {
                 res += `${separator}${strEscape(key2)}:${whitespace}${tmp}`;
-                separator = join9;
+                separator = join10;
               }
             }
             if (keyLength > maximumBreadth) {
               const removedKeys = keyLength - maximumBreadth;
               res += `${separator}"...":${whitespace}"${getItemCount(removedKeys)} not stringified"`;
-              separator = join9;
+              separator = join10;
             }
             if (spacer !== "" && separator.length > 1) {
               res = `
@@ -9039,7 +9039,7 @@ ${originalIndentation}`;
             }
             const originalIndentation = indentation;
             let res = "";
-            let join9 = ",";
+            let join10 = ",";
             if (Array.isArray(value)) {
               if (value.length === 0) {
                 return "[]";
@@ -9052,7 +9052,7 @@ ${originalIndentation}`;
                 indentation += spacer;
                 res += `
 ${indentation}`;
-                join9 = `,
+                join10 = `,
 ${indentation}`;
               }
               const maximumValuesToStringify = Math.min(value.length, maximumBreadth);
@@ -9060,13 +9060,13 @@ ${indentation}`;
               for (; i2 < maximumValuesToStringify - 1; i2++) {
                 const tmp2 = stringifyArrayReplacer(String(i2), value[i2], stack, replacer, spacer, indentation);
                 res += tmp2 !== void 0 ? tmp2 : "null";
-                res += join9;
+                res += join10;
               }
               const tmp = stringifyArrayReplacer(String(i2), value[i2], stack, replacer, spacer, indentation);
               res += tmp !== void 0 ? tmp : "null";
               if (value.length - 1 > maximumBreadth) {
                 const removedKeys = value.length - maximumBreadth - 1;
-                res += `${join9}"... ${getItemCount(removedKeys)} not stringified"`;
+                res += `${join10}"... ${getItemCount(removedKeys)} not stringified"`;
               }
               if (spacer !== "") {
                 res += `
@@ -9079,7 +9079,7 @@ ${originalIndentation}`;
             let whitespace = "";
             if (spacer !== "") {
               indentation += spacer;
-              join9 = `,
+              join10 = `,
 ${indentation}`;
               whitespace = " ";
             }
@@ -9088,7 +9088,7 @@ ${indentation}`;
               const tmp = stringifyArrayReplacer(key2, value[key2], stack, replacer, spacer, indentation);
               if (tmp !== void 0) {
                 res += `${separator}${strEscape(key2)}:${whitespace}${tmp}`;
-                separator = join9;
+                separator = join10;
               }
             }
             if (spacer !== "" && separator.length > 1) {
@@ -9146,20 +9146,20 @@ ${originalIndentation}`;
               indentation += spacer;
               let res2 = `
 ${indentation}`;
-              const join10 = `,
+              const join11 = `,
 ${indentation}`;
               const maximumValuesToStringify = Math.min(value.length, maximumBreadth);
               let i2 = 0;
               for (; i2 < maximumValuesToStringify - 1; i2++) {
                 const tmp2 = stringifyIndent(String(i2), value[i2], stack, spacer, indentation);
                 res2 += tmp2 !== void 0 ? tmp2 : "null";
-                res2 += join10;
+                res2 += join11;
               }
               const tmp = stringifyIndent(String(i2), value[i2], stack, spacer, indentation);
               res2 += tmp !== void 0 ? tmp : "null";
               if (value.length - 1 > maximumBreadth) {
                 const removedKeys = value.length - maximumBreadth - 1;
-                res2 += `${join10}"... ${getItemCount(removedKeys)} not stringified"`;
+                res2 += `${join11}"... ${getItemCount(removedKeys)} not stringified"`;
               }
               res2 += `
 ${originalIndentation}`;
@@ -9175,16 +9175,16 @@ ${originalIndentation}`;
               return '"[Object]"';
             }
             indentation += spacer;
-            const join9 = `,
+            const join10 = `,
 ${indentation}`;
             let res = "";
             let separator = "";
             let maximumPropertiesToStringify = Math.min(keyLength, maximumBreadth);
             if (isTypedArrayWithEntries(value)) {
-              res += stringifyTypedArray(value, join9, maximumBreadth);
+              res += stringifyTypedArray(value, join10, maximumBreadth);
               keys = keys.slice(value.length);
               maximumPropertiesToStringify -= value.length;
-              separator = join9;
+              separator = join10;
             }
             if (deterministic) {
               keys = sort(keys, comparator);
@@ -9195,13 +9195,13 @@ ${indentation}`;
               const tmp = stringifyIndent(key2, value[key2], stack, spacer, indentation);
               if (tmp !== void 0) {
                 res += `${separator}${strEscape(key2)}: ${tmp}`;
-                separator = join9;
+                separator = join10;
               }
             }
             if (keyLength > maximumBreadth) {
               const removedKeys = keyLength - maximumBreadth;
               res += `${separator}"...": "${getItemCount(removedKeys)} not stringified"`;
-              separator = join9;
+              separator = join10;
             }
             if (separator !== "") {
               res = `
@@ -9589,8 +9589,8 @@ var require_pino = __commonJS({
         bindings(bindings) {
           return bindings;
         },
-        level(label, number4) {
-          return { level: number4 };
+        level(label, number5) {
+          return { level: number5 };
         }
       }),
       hooks: {
@@ -19344,8 +19344,8 @@ function ko_default() {
 var capitalizeFirstCharacter = (text2) => {
   return text2.charAt(0).toUpperCase() + text2.slice(1);
 };
-function getUnitTypeFromNumber(number4) {
-  const abs = Math.abs(number4);
+function getUnitTypeFromNumber(number5) {
+  const abs = Math.abs(number5);
   const last = abs % 10;
   const last2 = abs % 100;
   if (last2 >= 11 && last2 <= 19 || last === 0)
@@ -25638,13 +25638,13 @@ function initializeContext(params) {
     external: params?.external ?? void 0
   };
 }
-function handleUnrepresentable(schema2, ctx, json2, params, message) {
+function handleUnrepresentable(schema2, ctx, json3, params, message) {
   const result = typeof ctx.unrepresentable === "function" ? ctx.unrepresentable({ zodSchema: schema2, path: params.path, message }) : ctx.unrepresentable;
   if (result === "any")
     return false;
   if (result === void 0 || result === "throw")
     throw new Error(message);
-  Object.assign(json2, result);
+  Object.assign(json3, result);
   return true;
 }
 function processSchema(schema2, ctx, _params = { path: [], schemaPath: [] }) {
@@ -25880,12 +25880,12 @@ function foldObjects(members2) {
   }
   return folded;
 }
-function foldIntersection(json2) {
-  const allOf = json2.allOf;
+function foldIntersection(json3) {
+  const allOf = json3.allOf;
   if (!Array.isArray(allOf) || allOf.length < 2)
     return;
   for (const key of FOLDABLE_KEYS)
-    if (key in json2)
+    if (key in json3)
       return;
   const unions = allOf.filter((m) => UNION_KEYS.some((k) => Array.isArray(m[k])));
   let folded = null;
@@ -25904,8 +25904,8 @@ function foldIntersection(json2) {
   }
   if (!folded)
     return;
-  delete json2.allOf;
-  assignProps(json2, folded);
+  delete json3.allOf;
+  assignProps(json3, folded);
 }
 function finalize(ctx, schema2) {
   const root = ctx.seen.get(schema2);
@@ -25982,25 +25982,25 @@ function finalize(ctx, schema2) {
         compactTypeUnion(entry[1].def ?? entry[1].schema);
       }
     }
-    for (const rewrite of ctx.deferred)
-      rewrite();
+    for (const rewrite2 of ctx.deferred)
+      rewrite2();
     if (ctx.intersections.length) {
       const carriers = /* @__PURE__ */ new Map();
       for (const seen of ctx.seen.values()) {
-        for (const json2 of [seen.schema, seen.def]) {
-          const allOf = json2?.allOf;
+        for (const json3 of [seen.schema, seen.def]) {
+          const allOf = json3?.allOf;
           if (!Array.isArray(allOf))
             continue;
           const existing = carriers.get(allOf);
           if (existing)
-            existing.push(json2);
+            existing.push(json3);
           else
-            carriers.set(allOf, [json2]);
+            carriers.set(allOf, [json3]);
         }
       }
       for (const allOf of ctx.intersections) {
-        for (const json2 of carriers.get(allOf) ?? [])
-          foldIntersection(json2);
+        for (const json3 of carriers.get(allOf) ?? [])
+          foldIntersection(json3);
       }
     }
   }
@@ -26235,29 +26235,29 @@ var exactPatterns = /* @__PURE__ */ new Map([
 ]);
 var exactPattern = (p) => exactPatterns.get(p) ?? p;
 var stringProcessor = (schema2, ctx, _json, _params) => {
-  const json2 = _json;
-  json2.type = "string";
+  const json3 = _json;
+  json3.type = "string";
   const { minimum, maximum, format: format3, patterns, contentEncoding, laxFormat } = aggregateChecks(schema2);
   if (typeof minimum === "number")
-    json2.minLength = minimum;
+    json3.minLength = minimum;
   if (typeof maximum === "number")
-    json2.maxLength = maximum;
+    json3.maxLength = maximum;
   if (format3) {
-    json2.format = formatMap[format3] ?? format3;
-    if (json2.format === "")
-      delete json2.format;
+    json3.format = formatMap[format3] ?? format3;
+    if (json3.format === "")
+      delete json3.format;
     if (format3 === "time" || laxFormat) {
-      delete json2.format;
+      delete json3.format;
     }
   }
   if (contentEncoding)
-    json2.contentEncoding = contentEncoding;
+    json3.contentEncoding = contentEncoding;
   if (patterns && patterns.size > 0) {
     const patternList = [...patterns].map(exactPattern);
     if (patternList.length === 1)
-      json2.pattern = patternList[0].source;
+      json3.pattern = patternList[0].source;
     else if (patternList.length > 1) {
-      json2.allOf = [
+      json3.allOf = [
         ...patternList.map((regex) => ({
           ...ctx.target === "draft-07" || ctx.target === "draft-04" || ctx.target === "openapi-3.0" ? { type: "string" } : {},
           pattern: regex.source
@@ -26267,31 +26267,31 @@ var stringProcessor = (schema2, ctx, _json, _params) => {
   }
 };
 var numberProcessor = (schema2, ctx, _json, params) => {
-  const json2 = _json;
+  const json3 = _json;
   const { minimum, maximum, multipleOf, exclusiveMaximum, exclusiveMinimum, isInt } = aggregateChecks(schema2);
-  json2.type = isInt ? "integer" : "number";
+  json3.type = isInt ? "integer" : "number";
   const exMin = typeof exclusiveMinimum === "number" && exclusiveMinimum >= (minimum ?? Number.NEGATIVE_INFINITY);
   const exMax = typeof exclusiveMaximum === "number" && exclusiveMaximum <= (maximum ?? Number.POSITIVE_INFINITY);
   const legacy = ctx.target === "draft-04" || ctx.target === "openapi-3.0";
   if (exMin) {
     if (legacy) {
-      json2.minimum = exclusiveMinimum;
-      json2.exclusiveMinimum = true;
+      json3.minimum = exclusiveMinimum;
+      json3.exclusiveMinimum = true;
     } else {
-      json2.exclusiveMinimum = exclusiveMinimum;
+      json3.exclusiveMinimum = exclusiveMinimum;
     }
   } else if (typeof minimum === "number") {
-    json2.minimum = minimum;
+    json3.minimum = minimum;
   }
   if (exMax) {
     if (legacy) {
-      json2.maximum = exclusiveMaximum;
-      json2.exclusiveMaximum = true;
+      json3.maximum = exclusiveMaximum;
+      json3.exclusiveMaximum = true;
     } else {
-      json2.exclusiveMaximum = exclusiveMaximum;
+      json3.exclusiveMaximum = exclusiveMaximum;
     }
   } else if (typeof maximum === "number") {
-    json2.maximum = maximum;
+    json3.maximum = maximum;
   }
   if (multipleOf) {
     const divisors = /* @__PURE__ */ new Set();
@@ -26299,75 +26299,75 @@ var numberProcessor = (schema2, ctx, _json, params) => {
       if (Number.isFinite(divisor) && divisor !== 0)
         divisors.add(Math.abs(divisor));
       else
-        handleUnrepresentable(schema2, ctx, json2, params, `A multipleOf divisor of ${divisor} cannot be represented in JSON Schema`);
+        handleUnrepresentable(schema2, ctx, json3, params, `A multipleOf divisor of ${divisor} cannot be represented in JSON Schema`);
     }
     const [first, ...rest] = divisors;
     if (first !== void 0)
-      json2.multipleOf = first;
+      json3.multipleOf = first;
     if (rest.length)
-      json2.allOf = [...json2.allOf ?? [], ...rest.map((m) => ({ multipleOf: m }))];
+      json3.allOf = [...json3.allOf ?? [], ...rest.map((m) => ({ multipleOf: m }))];
   }
 };
-var booleanProcessor = (_schema, _ctx, json2, _params) => {
-  json2.type = "boolean";
+var booleanProcessor = (_schema, _ctx, json3, _params) => {
+  json3.type = "boolean";
 };
-var bigintProcessor = (schema2, ctx, json2, params) => {
-  handleUnrepresentable(schema2, ctx, json2, params, "BigInt cannot be represented in JSON Schema");
+var bigintProcessor = (schema2, ctx, json3, params) => {
+  handleUnrepresentable(schema2, ctx, json3, params, "BigInt cannot be represented in JSON Schema");
 };
-var symbolProcessor = (schema2, ctx, json2, params) => {
-  handleUnrepresentable(schema2, ctx, json2, params, "Symbols cannot be represented in JSON Schema");
+var symbolProcessor = (schema2, ctx, json3, params) => {
+  handleUnrepresentable(schema2, ctx, json3, params, "Symbols cannot be represented in JSON Schema");
 };
-var nullProcessor = (_schema, ctx, json2, _params) => {
+var nullProcessor = (_schema, ctx, json3, _params) => {
   if (ctx.target === "openapi-3.0") {
-    json2.type = "string";
-    json2.nullable = true;
-    json2.enum = [null];
+    json3.type = "string";
+    json3.nullable = true;
+    json3.enum = [null];
   } else {
-    json2.type = "null";
+    json3.type = "null";
   }
 };
-var undefinedProcessor = (schema2, ctx, json2, params) => {
-  handleUnrepresentable(schema2, ctx, json2, params, "Undefined cannot be represented in JSON Schema");
+var undefinedProcessor = (schema2, ctx, json3, params) => {
+  handleUnrepresentable(schema2, ctx, json3, params, "Undefined cannot be represented in JSON Schema");
 };
-var voidProcessor = (schema2, ctx, json2, params) => {
-  handleUnrepresentable(schema2, ctx, json2, params, "Void cannot be represented in JSON Schema");
+var voidProcessor = (schema2, ctx, json3, params) => {
+  handleUnrepresentable(schema2, ctx, json3, params, "Void cannot be represented in JSON Schema");
 };
-var neverProcessor = (_schema, _ctx, json2, _params) => {
-  json2.not = {};
+var neverProcessor = (_schema, _ctx, json3, _params) => {
+  json3.not = {};
 };
 var anyProcessor = (_schema, _ctx, _json, _params) => {
 };
 var unknownProcessor = (_schema, _ctx, _json, _params) => {
 };
-var dateProcessor = (schema2, ctx, json2, params) => {
-  handleUnrepresentable(schema2, ctx, json2, params, "Date cannot be represented in JSON Schema");
+var dateProcessor = (schema2, ctx, json3, params) => {
+  handleUnrepresentable(schema2, ctx, json3, params, "Date cannot be represented in JSON Schema");
 };
-var enumProcessor = (schema2, _ctx, json2, _params) => {
+var enumProcessor = (schema2, _ctx, json3, _params) => {
   const def = schema2._zod.def;
   const values = getEnumValues(def.entries);
   if (values.length === 0) {
-    json2.not = {};
+    json3.not = {};
     return;
   }
   if (values.every((v) => typeof v === "number"))
-    json2.type = "number";
+    json3.type = "number";
   if (values.every((v) => typeof v === "string"))
-    json2.type = "string";
-  json2.enum = values;
+    json3.type = "string";
+  json3.enum = values;
 };
-var literalProcessor = (schema2, ctx, json2, params) => {
+var literalProcessor = (schema2, ctx, json3, params) => {
   const def = schema2._zod.def;
   if (def.values.length === 0) {
-    json2.not = {};
+    json3.not = {};
     return;
   }
   const vals = [];
   for (const val of def.values) {
     if (val === void 0) {
-      if (handleUnrepresentable(schema2, ctx, json2, params, "Literal `undefined` cannot be represented in JSON Schema"))
+      if (handleUnrepresentable(schema2, ctx, json3, params, "Literal `undefined` cannot be represented in JSON Schema"))
         return;
     } else if (typeof val === "bigint") {
-      if (handleUnrepresentable(schema2, ctx, json2, params, "BigInt literals cannot be represented in JSON Schema"))
+      if (handleUnrepresentable(schema2, ctx, json3, params, "BigInt literals cannot be represented in JSON Schema"))
         return;
       vals.push(Number(val));
     } else {
@@ -26377,37 +26377,37 @@ var literalProcessor = (schema2, ctx, json2, params) => {
   if (vals.length === 0) {
   } else if (vals.length === 1) {
     const val = vals[0];
-    json2.type = val === null ? "null" : typeof val;
+    json3.type = val === null ? "null" : typeof val;
     if (ctx.target === "draft-04" || ctx.target === "openapi-3.0") {
-      json2.enum = [val];
+      json3.enum = [val];
     } else {
-      json2.const = val;
+      json3.const = val;
     }
   } else {
     if (vals.every((v) => typeof v === "number"))
-      json2.type = "number";
+      json3.type = "number";
     if (vals.every((v) => typeof v === "string"))
-      json2.type = "string";
+      json3.type = "string";
     if (vals.every((v) => typeof v === "boolean"))
-      json2.type = "boolean";
+      json3.type = "boolean";
     if (vals.every((v) => v === null))
-      json2.type = "null";
-    json2.enum = vals;
+      json3.type = "null";
+    json3.enum = vals;
   }
 };
-var nanProcessor = (schema2, ctx, json2, params) => {
-  handleUnrepresentable(schema2, ctx, json2, params, "NaN cannot be represented in JSON Schema");
+var nanProcessor = (schema2, ctx, json3, params) => {
+  handleUnrepresentable(schema2, ctx, json3, params, "NaN cannot be represented in JSON Schema");
 };
-var templateLiteralProcessor = (schema2, _ctx, json2, _params) => {
-  const _json = json2;
+var templateLiteralProcessor = (schema2, _ctx, json3, _params) => {
+  const _json = json3;
   const pattern = schema2._zod.pattern;
   if (!pattern)
     throw new Error("Pattern not found in template literal");
   _json.type = "string";
   _json.pattern = pattern.source;
 };
-var fileProcessor = (schema2, _ctx, json2, _params) => {
-  const _json = json2;
+var fileProcessor = (schema2, _ctx, json3, _params) => {
+  const _json = json3;
   _json.type = "string";
   _json.format = "binary";
   _json.contentEncoding = "binary";
@@ -26425,34 +26425,34 @@ var fileProcessor = (schema2, _ctx, json2, _params) => {
   else
     _json.anyOf = mime.map((m) => ({ contentMediaType: m }));
 };
-var successProcessor = (_schema, _ctx, json2, _params) => {
-  json2.type = "boolean";
+var successProcessor = (_schema, _ctx, json3, _params) => {
+  json3.type = "boolean";
 };
-var customProcessor = (schema2, ctx, json2, params) => {
-  handleUnrepresentable(schema2, ctx, json2, params, "Custom types cannot be represented in JSON Schema");
+var customProcessor = (schema2, ctx, json3, params) => {
+  handleUnrepresentable(schema2, ctx, json3, params, "Custom types cannot be represented in JSON Schema");
 };
-var functionProcessor = (schema2, ctx, json2, params) => {
-  handleUnrepresentable(schema2, ctx, json2, params, "Function types cannot be represented in JSON Schema");
+var functionProcessor = (schema2, ctx, json3, params) => {
+  handleUnrepresentable(schema2, ctx, json3, params, "Function types cannot be represented in JSON Schema");
 };
-var transformProcessor = (schema2, ctx, json2, params) => {
-  handleUnrepresentable(schema2, ctx, json2, params, "Transforms cannot be represented in JSON Schema");
+var transformProcessor = (schema2, ctx, json3, params) => {
+  handleUnrepresentable(schema2, ctx, json3, params, "Transforms cannot be represented in JSON Schema");
 };
-var mapProcessor = (schema2, ctx, json2, params) => {
-  handleUnrepresentable(schema2, ctx, json2, params, "Map cannot be represented in JSON Schema");
+var mapProcessor = (schema2, ctx, json3, params) => {
+  handleUnrepresentable(schema2, ctx, json3, params, "Map cannot be represented in JSON Schema");
 };
-var setProcessor = (schema2, ctx, json2, params) => {
-  handleUnrepresentable(schema2, ctx, json2, params, "Set cannot be represented in JSON Schema");
+var setProcessor = (schema2, ctx, json3, params) => {
+  handleUnrepresentable(schema2, ctx, json3, params, "Set cannot be represented in JSON Schema");
 };
 var arrayProcessor = (schema2, ctx, _json, params) => {
-  const json2 = _json;
+  const json3 = _json;
   const def = schema2._zod.def;
   const { minimum, maximum } = aggregateChecks(schema2);
   if (typeof minimum === "number")
-    json2.minItems = minimum;
+    json3.minItems = minimum;
   if (typeof maximum === "number")
-    json2.maxItems = maximum;
-  json2.type = "array";
-  json2.items = processSchema(def.element, ctx, {
+    json3.maxItems = maximum;
+  json3.type = "array";
+  json3.items = processSchema(def.element, ctx, {
     ...params,
     path: [...params.path, "items"]
   });
@@ -26468,17 +26468,17 @@ function inputOptin(schema2) {
   return schema2._zod.optin;
 }
 var objectProcessor = (schema2, ctx, _json, params) => {
-  const json2 = _json;
+  const json3 = _json;
   const def = schema2._zod.def;
   const shape = def.shape;
   const symbolKeys = Object.getOwnPropertySymbols(shape);
-  if (symbolKeys.length && handleUnrepresentable(schema2, ctx, json2, params, "Symbol keys cannot be represented in JSON Schema")) {
+  if (symbolKeys.length && handleUnrepresentable(schema2, ctx, json3, params, "Symbol keys cannot be represented in JSON Schema")) {
     return;
   }
-  json2.type = "object";
-  json2.properties = {};
+  json3.type = "object";
+  json3.properties = {};
   for (const key in shape) {
-    assignProp(json2.properties, key, processSchema(shape[key], ctx, {
+    assignProp(json3.properties, key, processSchema(shape[key], ctx, {
       ...params,
       path: [...params.path, "properties", key]
     }));
@@ -26491,21 +26491,21 @@ var objectProcessor = (schema2, ctx, _json, params) => {
     }
   }
   if (requiredKeys.length > 0) {
-    json2.required = requiredKeys;
+    json3.required = requiredKeys;
   }
   if (def.catchall?._zod.def.type === "never") {
-    json2.additionalProperties = false;
+    json3.additionalProperties = false;
   } else if (!def.catchall) {
     if (ctx.io === "output")
-      json2.additionalProperties = false;
+      json3.additionalProperties = false;
   } else if (def.catchall) {
-    json2.additionalProperties = processSchema(def.catchall, ctx, {
+    json3.additionalProperties = processSchema(def.catchall, ctx, {
       ...params,
       path: [...params.path, "additionalProperties"]
     });
   }
 };
-var unionProcessor = (schema2, ctx, json2, params) => {
+var unionProcessor = (schema2, ctx, json3, params) => {
   const def = schema2._zod.def;
   const isExclusive = def.inclusive === false;
   const options = def.options.map((x, i2) => processSchema(x, ctx, {
@@ -26513,12 +26513,12 @@ var unionProcessor = (schema2, ctx, json2, params) => {
     path: [...params.path, isExclusive ? "oneOf" : "anyOf", i2]
   }));
   if (isExclusive) {
-    json2.oneOf = options;
+    json3.oneOf = options;
   } else {
-    json2.anyOf = options;
+    json3.anyOf = options;
   }
 };
-var intersectionProcessor = (schema2, ctx, json2, params) => {
+var intersectionProcessor = (schema2, ctx, json3, params) => {
   const def = schema2._zod.def;
   const a2 = processSchema(def.left, ctx, {
     ...params,
@@ -26533,13 +26533,13 @@ var intersectionProcessor = (schema2, ctx, json2, params) => {
     ...isSimpleIntersection(a2) ? a2.allOf : [a2],
     ...isSimpleIntersection(b) ? b.allOf : [b]
   ];
-  json2.allOf = allOf;
+  json3.allOf = allOf;
   ctx.intersections.push(allOf);
 };
 var tupleProcessor = (schema2, ctx, _json, params) => {
-  const json2 = _json;
+  const json3 = _json;
   const def = schema2._zod.def;
-  json2.type = "array";
+  json3.type = "array";
   const prefixPath = ctx.target === "draft-2020-12" ? "prefixItems" : "items";
   const restPath = ctx.target === "draft-2020-12" ? "items" : ctx.target === "openapi-3.0" ? "items" : "additionalItems";
   const prefixItems = def.items.map((x, i2) => processSchema(x, ctx, {
@@ -26561,70 +26561,70 @@ var tupleProcessor = (schema2, ctx, _json, params) => {
   const maxItems = def.items.length;
   const isClosed = !def.rest;
   if (ctx.target === "draft-2020-12") {
-    json2.prefixItems = prefixItems;
+    json3.prefixItems = prefixItems;
     if (isClosed) {
-      json2.items = false;
+      json3.items = false;
     } else if (rest) {
-      json2.items = rest;
+      json3.items = rest;
     }
     if (minItems > 0)
-      json2.minItems = minItems;
+      json3.minItems = minItems;
     if (isClosed)
-      json2.maxItems = maxItems;
+      json3.maxItems = maxItems;
   } else if (ctx.target === "openapi-3.0") {
-    json2.items = {
+    json3.items = {
       anyOf: prefixItems
     };
     if (rest) {
-      json2.items.anyOf.push(rest);
+      json3.items.anyOf.push(rest);
     }
     if (minItems > 0)
-      json2.minItems = minItems;
+      json3.minItems = minItems;
     if (isClosed)
-      json2.maxItems = maxItems;
+      json3.maxItems = maxItems;
   } else {
-    json2.items = prefixItems;
+    json3.items = prefixItems;
     if (isClosed) {
-      json2.additionalItems = false;
+      json3.additionalItems = false;
     } else if (rest) {
-      json2.additionalItems = rest;
+      json3.additionalItems = rest;
     }
     if (minItems > 0)
-      json2.minItems = minItems;
+      json3.minItems = minItems;
     if (isClosed)
-      json2.maxItems = maxItems;
+      json3.maxItems = maxItems;
   }
   const { minimum, maximum } = aggregateChecks(schema2);
   if (typeof minimum === "number")
-    json2.minItems = minimum;
+    json3.minItems = minimum;
   if (typeof maximum === "number")
-    json2.maxItems = maximum;
+    json3.maxItems = maximum;
 };
-function stringifyKeyNames(bySchema, json2, visited) {
-  if (json2.$ref) {
-    if (visited.has(json2))
-      return json2;
-    visited.add(json2);
-    const def = bySchema.get(json2)?.def;
+function stringifyKeyNames(bySchema, json3, visited) {
+  if (json3.$ref) {
+    if (visited.has(json3))
+      return json3;
+    visited.add(json3);
+    const def = bySchema.get(json3)?.def;
     if (!def)
-      return json2;
+      return json3;
     const inlined = stringifyKeyNames(bySchema, def, visited);
-    return inlined === def ? json2 : inlined;
+    return inlined === def ? json3 : inlined;
   }
   for (const keyword of ["anyOf", "oneOf"]) {
-    const branches = json2[keyword];
+    const branches = json3[keyword];
     if (!Array.isArray(branches))
       continue;
     const mapped = branches.map((branch) => stringifyKeyNames(bySchema, branch, visited));
     if (mapped.some((branch, i2) => branch !== branches[i2]))
-      json2 = { ...json2, [keyword]: mapped };
+      json3 = { ...json3, [keyword]: mapped };
   }
-  const types = Array.isArray(json2.type) ? json2.type : [json2.type];
+  const types = Array.isArray(json3.type) ? json3.type : [json3.type];
   const numericType = !types.includes("string") && types.some((t) => t === "number" || t === "integer");
-  const values = json2.enum ?? (json2.const !== void 0 ? [json2.const] : void 0);
+  const values = json3.enum ?? (json3.const !== void 0 ? [json3.const] : void 0);
   if (!numericType && !values?.some((v) => typeof v === "number"))
-    return json2;
-  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, format: format3, id, ...rest } = json2;
+    return json3;
+  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, format: format3, id, ...rest } = json3;
   if (rest.enum)
     rest.enum = rest.enum.map((v) => typeof v === "number" ? String(v) : v);
   else if (typeof rest.const === "number")
@@ -26664,9 +26664,9 @@ function rewriteKeyNames(ctx) {
   }
 }
 var recordProcessor = (schema2, ctx, _json, params) => {
-  const json2 = _json;
+  const json3 = _json;
   const def = schema2._zod.def;
-  json2.type = "object";
+  json3.type = "object";
   const keyType = def.keyType;
   const patterns = aggregateChecks(keyType).patterns;
   if (def.mode === "loose" && patterns && patterns.size > 0) {
@@ -26674,13 +26674,13 @@ var recordProcessor = (schema2, ctx, _json, params) => {
       ...params,
       path: [...params.path, "patternProperties", "*"]
     });
-    json2.patternProperties = {};
+    json3.patternProperties = {};
     for (const pattern of patterns) {
-      assignProp(json2.patternProperties, exactPattern(pattern).source, valueSchema);
+      assignProp(json3.patternProperties, exactPattern(pattern).source, valueSchema);
     }
   } else {
     if (ctx.target === "draft-07" || ctx.target === "draft-2020-12") {
-      json2.propertyNames = processSchema(def.keyType, ctx, {
+      json3.propertyNames = processSchema(def.keyType, ctx, {
         ...params,
         path: [...params.path, "propertyNames"]
       });
@@ -26692,7 +26692,7 @@ var recordProcessor = (schema2, ctx, _json, params) => {
       }
       pending.push(schema2);
     }
-    json2.additionalProperties = processSchema(def.valueType, ctx, {
+    json3.additionalProperties = processSchema(def.valueType, ctx, {
       ...params,
       path: [...params.path, "additionalProperties"]
     });
@@ -26702,19 +26702,19 @@ var recordProcessor = (schema2, ctx, _json, params) => {
   if (keyValues && !def.partial && !omittableOnInput) {
     const validKeyValues = [...keyValues].filter((v) => typeof v === "string" || typeof v === "number");
     if (validKeyValues.length > 0) {
-      json2.required = validKeyValues.map(String);
+      json3.required = validKeyValues.map(String);
     }
   }
 };
-var nullableProcessor = (schema2, ctx, json2, params) => {
+var nullableProcessor = (schema2, ctx, json3, params) => {
   const def = schema2._zod.def;
   const inner = processSchema(def.innerType, ctx, params);
   const seen = ctx.seen.get(schema2);
   if (ctx.target === "openapi-3.0") {
     seen.ref = def.innerType;
-    json2.nullable = true;
+    json3.nullable = true;
   } else {
-    json2.anyOf = [inner, { type: "null" }];
+    json3.anyOf = [inner, { type: "null" }];
   }
 };
 var nonoptionalProcessor = (schema2, ctx, _json, params) => {
@@ -26724,7 +26724,7 @@ var nonoptionalProcessor = (schema2, ctx, _json, params) => {
   seen.ref = def.innerType;
 };
 var UNREPRESENTABLE_DEFAULT = /* @__PURE__ */ Symbol();
-function serializeDefaultValue(value, schema2, ctx, json2, params) {
+function serializeDefaultValue(value, schema2, ctx, json3, params) {
   let unrepresentable = false;
   const serialized = JSON.stringify(value, (_, val) => {
     if (typeof val !== "bigint")
@@ -26734,30 +26734,30 @@ function serializeDefaultValue(value, schema2, ctx, json2, params) {
   });
   if (!unrepresentable)
     return JSON.parse(serialized);
-  handleUnrepresentable(schema2, ctx, json2, params, "BigInt defaults cannot be represented in JSON Schema");
+  handleUnrepresentable(schema2, ctx, json3, params, "BigInt defaults cannot be represented in JSON Schema");
   return UNREPRESENTABLE_DEFAULT;
 }
-var defaultProcessor = (schema2, ctx, json2, params) => {
+var defaultProcessor = (schema2, ctx, json3, params) => {
   const def = schema2._zod.def;
   processSchema(def.innerType, ctx, params);
   const seen = ctx.seen.get(schema2);
   seen.ref = def.innerType;
-  const value = serializeDefaultValue(def.defaultValue, schema2, ctx, json2, params);
+  const value = serializeDefaultValue(def.defaultValue, schema2, ctx, json3, params);
   if (value !== UNREPRESENTABLE_DEFAULT)
-    json2.default = value;
+    json3.default = value;
 };
-var prefaultProcessor = (schema2, ctx, json2, params) => {
+var prefaultProcessor = (schema2, ctx, json3, params) => {
   const def = schema2._zod.def;
   processSchema(def.innerType, ctx, params);
   const seen = ctx.seen.get(schema2);
   seen.ref = def.innerType;
   if (ctx.io !== "input")
     return;
-  const value = serializeDefaultValue(def.defaultValue, schema2, ctx, json2, params);
+  const value = serializeDefaultValue(def.defaultValue, schema2, ctx, json3, params);
   if (value !== UNREPRESENTABLE_DEFAULT)
-    json2._prefault = value;
+    json3._prefault = value;
 };
-var catchProcessor = (schema2, ctx, json2, params) => {
+var catchProcessor = (schema2, ctx, json3, params) => {
   const def = schema2._zod.def;
   processSchema(def.innerType, ctx, params);
   const seen = ctx.seen.get(schema2);
@@ -26766,10 +26766,10 @@ var catchProcessor = (schema2, ctx, json2, params) => {
   try {
     catchValue = def.catchValue(void 0);
   } catch {
-    handleUnrepresentable(schema2, ctx, json2, params, "Dynamic catch values are not supported in JSON Schema");
+    handleUnrepresentable(schema2, ctx, json3, params, "Dynamic catch values are not supported in JSON Schema");
     return;
   }
-  json2.default = catchValue;
+  json3.default = catchValue;
 };
 var pipeProcessor = (schema2, ctx, _json, params) => {
   const def = schema2._zod.def;
@@ -26779,12 +26779,12 @@ var pipeProcessor = (schema2, ctx, _json, params) => {
   const seen = ctx.seen.get(schema2);
   seen.ref = innerType;
 };
-var readonlyProcessor = (schema2, ctx, json2, params) => {
+var readonlyProcessor = (schema2, ctx, json3, params) => {
   const def = schema2._zod.def;
   processSchema(def.innerType, ctx, params);
   const seen = ctx.seen.get(schema2);
   seen.ref = def.innerType;
-  json2.readOnly = true;
+  json3.readOnly = true;
 };
 var promiseProcessor = (schema2, ctx, _json, params) => {
   const def = schema2._zod.def;
@@ -27426,7 +27426,7 @@ var _ZodString = /* @__PURE__ */ $constructor(
   (inst, def) => {
     $ZodString.init(inst, def);
     ZodType.init(inst, def);
-    inst._zod.processJSONSchema = (ctx, json2, params) => stringProcessor(inst, ctx, json2, params);
+    inst._zod.processJSONSchema = (ctx, json3, params) => stringProcessor(inst, ctx, json3, params);
   },
   /* @__PURE__ */ util_exports.derived({
     format: (inst) => aggregateChecks(inst).format ?? null,
@@ -27785,7 +27785,7 @@ var ZodNumber = /* @__PURE__ */ $constructor(
   (inst, def) => {
     $ZodNumber.init(inst, def);
     ZodType.init(inst, def);
-    inst._zod.processJSONSchema = (ctx, json2, params) => numberProcessor(inst, ctx, json2, params);
+    inst._zod.processJSONSchema = (ctx, json3, params) => numberProcessor(inst, ctx, json3, params);
     inst.isFinite = true;
   },
   /* @__PURE__ */ util_exports.derived({
@@ -27875,7 +27875,7 @@ function uint32(params) {
 var ZodBoolean = /* @__PURE__ */ $constructor("ZodBoolean", (inst, def) => {
   $ZodBoolean.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => booleanProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => booleanProcessor(inst, ctx, json3, params);
 });
 function boolean2(params) {
   return _boolean(ZodBoolean, params);
@@ -27885,7 +27885,7 @@ var ZodBigInt = /* @__PURE__ */ $constructor(
   (inst, def) => {
     $ZodBigInt.init(inst, def);
     ZodType.init(inst, def);
-    inst._zod.processJSONSchema = (ctx, json2, params) => bigintProcessor(inst, ctx, json2, params);
+    inst._zod.processJSONSchema = (ctx, json3, params) => bigintProcessor(inst, ctx, json3, params);
   },
   /* @__PURE__ */ util_exports.derived({
     minValue: (inst) => aggregateChecks(inst).minimum ?? null,
@@ -27943,7 +27943,7 @@ function uint64(params) {
 var ZodSymbol = /* @__PURE__ */ $constructor("ZodSymbol", (inst, def) => {
   $ZodSymbol.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => symbolProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => symbolProcessor(inst, ctx, json3, params);
 });
 function symbol(params) {
   return _symbol(ZodSymbol, params);
@@ -27951,7 +27951,7 @@ function symbol(params) {
 var ZodUndefined = /* @__PURE__ */ $constructor("ZodUndefined", (inst, def) => {
   $ZodUndefined.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => undefinedProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => undefinedProcessor(inst, ctx, json3, params);
 });
 function _undefined3(params) {
   return _undefined2(ZodUndefined, params);
@@ -27959,7 +27959,7 @@ function _undefined3(params) {
 var ZodNull = /* @__PURE__ */ $constructor("ZodNull", (inst, def) => {
   $ZodNull.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => nullProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => nullProcessor(inst, ctx, json3, params);
 });
 function _null3(params) {
   return _null2(ZodNull, params);
@@ -27967,7 +27967,7 @@ function _null3(params) {
 var ZodAny = /* @__PURE__ */ $constructor("ZodAny", (inst, def) => {
   $ZodAny.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => anyProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => anyProcessor(inst, ctx, json3, params);
 });
 function any() {
   return _any(ZodAny);
@@ -27975,7 +27975,7 @@ function any() {
 var ZodUnknown = /* @__PURE__ */ $constructor("ZodUnknown", (inst, def) => {
   $ZodUnknown.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => unknownProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => unknownProcessor(inst, ctx, json3, params);
 });
 function unknown() {
   return _unknown(ZodUnknown);
@@ -27983,7 +27983,7 @@ function unknown() {
 var ZodNever = /* @__PURE__ */ $constructor("ZodNever", (inst, def) => {
   $ZodNever.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => neverProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => neverProcessor(inst, ctx, json3, params);
 });
 function never(params) {
   return _never(ZodNever, params);
@@ -27991,7 +27991,7 @@ function never(params) {
 var ZodVoid = /* @__PURE__ */ $constructor("ZodVoid", (inst, def) => {
   $ZodVoid.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => voidProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => voidProcessor(inst, ctx, json3, params);
 });
 function _void2(params) {
   return _void(ZodVoid, params);
@@ -28001,7 +28001,7 @@ var ZodDate = /* @__PURE__ */ $constructor(
   (inst, def) => {
     $ZodDate.init(inst, def);
     ZodType.init(inst, def);
-    inst._zod.processJSONSchema = (ctx, json2, params) => dateProcessor(inst, ctx, json2, params);
+    inst._zod.processJSONSchema = (ctx, json3, params) => dateProcessor(inst, ctx, json3, params);
     inst.min = (value, params) => inst.check(_gte(value, params));
     inst.max = (value, params) => inst.check(_lte(value, params));
   },
@@ -28023,7 +28023,7 @@ var ZodArray = /* @__PURE__ */ $constructor("ZodArray", (inst, def) => {
   _ensureDefaultMemoizer();
   $ZodArray.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => arrayProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => arrayProcessor(inst, ctx, json3, params);
   inst.element = def.element;
 }, {
   min(n2, params) {
@@ -28053,7 +28053,7 @@ var ZodObject = /* @__PURE__ */ $constructor("ZodObject", (inst, def) => {
   _ensureDefaultMemoizer();
   $ZodObjectJIT.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => objectProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => objectProcessor(inst, ctx, json3, params);
   util_exports.installLazyProp(inst, "shape", (self) => self._zod.def.shape, false);
 }, {
   keyof() {
@@ -28126,7 +28126,7 @@ function looseObject(shape, params) {
 var ZodUnion = /* @__PURE__ */ $constructor("ZodUnion", (inst, def) => {
   $ZodUnion.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => unionProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => unionProcessor(inst, ctx, json3, params);
   inst.options = def.options;
 });
 function union(options, params) {
@@ -28139,7 +28139,7 @@ function union(options, params) {
 var ZodXor = /* @__PURE__ */ $constructor("ZodXor", (inst, def) => {
   ZodUnion.init(inst, def);
   $ZodXor.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => unionProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => unionProcessor(inst, ctx, json3, params);
   inst.options = def.options;
 });
 function xor(options, params) {
@@ -28165,7 +28165,7 @@ function discriminatedUnion(discriminator, options, params) {
 var ZodIntersection = /* @__PURE__ */ $constructor("ZodIntersection", (inst, def) => {
   $ZodIntersection.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => intersectionProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => intersectionProcessor(inst, ctx, json3, params);
 });
 function intersection(left, right) {
   return new ZodIntersection({
@@ -28178,7 +28178,7 @@ var ZodTuple = /* @__PURE__ */ $constructor("ZodTuple", (inst, def) => {
   _ensureDefaultMemoizer();
   $ZodTuple.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => tupleProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => tupleProcessor(inst, ctx, json3, params);
 }, {
   rest(rest) {
     return this.clone({
@@ -28211,7 +28211,7 @@ var ZodRecord = /* @__PURE__ */ $constructor("ZodRecord", (inst, def) => {
   _ensureDefaultMemoizer();
   $ZodRecord.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => recordProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => recordProcessor(inst, ctx, json3, params);
   inst.keyType = def.keyType;
   inst.valueType = def.valueType;
 });
@@ -28253,7 +28253,7 @@ var ZodMap = /* @__PURE__ */ $constructor("ZodMap", (inst, def) => {
   _ensureDefaultMemoizer();
   $ZodMap.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => mapProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => mapProcessor(inst, ctx, json3, params);
   inst.keyType = def.keyType;
   inst.valueType = def.valueType;
   inst.min = (...args) => inst.check(_minSize(...args));
@@ -28273,7 +28273,7 @@ var ZodSet = /* @__PURE__ */ $constructor("ZodSet", (inst, def) => {
   _ensureDefaultMemoizer();
   $ZodSet.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => setProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => setProcessor(inst, ctx, json3, params);
   inst.min = (...args) => inst.check(_minSize(...args));
   inst.nonempty = (params) => inst.check(_minSize(1, params));
   inst.max = (...args) => inst.check(_maxSize(...args));
@@ -28289,7 +28289,7 @@ function set(valueType, params) {
 var ZodEnum = /* @__PURE__ */ $constructor("ZodEnum", (inst, def) => {
   $ZodEnum.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => enumProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => enumProcessor(inst, ctx, json3, params);
   inst.enum = def.entries;
   inst.options = [...inst._zod.values];
   const keys = new Set(Object.keys(def.entries));
@@ -28342,7 +28342,7 @@ function nativeEnum(entries, params) {
 var ZodLiteral = /* @__PURE__ */ $constructor("ZodLiteral", (inst, def) => {
   $ZodLiteral.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => literalProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => literalProcessor(inst, ctx, json3, params);
   inst.values = new Set(def.values);
   Object.defineProperty(inst, "value", {
     get() {
@@ -28363,7 +28363,7 @@ function literal(value, params) {
 var ZodFile = /* @__PURE__ */ $constructor("ZodFile", (inst, def) => {
   $ZodFile.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => fileProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => fileProcessor(inst, ctx, json3, params);
   inst.min = (size, params) => inst.check(_minSize(size, params));
   inst.max = (size, params) => inst.check(_maxSize(size, params));
   inst.mime = (types, params) => inst.check(_mime(Array.isArray(types) ? types : [types], params));
@@ -28375,7 +28375,7 @@ var ZodTransform = /* @__PURE__ */ $constructor("ZodTransform", (inst, def) => {
   _ensureDefaultMemoizer();
   $ZodTransform.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => transformProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => transformProcessor(inst, ctx, json3, params);
   inst._zod.parse = (payload, _ctx) => {
     if (_ctx.direction === "backward") {
       throw new $ZodEncodeError(inst.constructor.name);
@@ -28414,7 +28414,7 @@ function transform(fn) {
 var ZodOptional = /* @__PURE__ */ $constructor("ZodOptional", (inst, def) => {
   $ZodOptional.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => optionalProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => optionalProcessor(inst, ctx, json3, params);
   inst.unwrap = () => inst._zod.def.innerType;
 });
 function optional(innerType) {
@@ -28426,7 +28426,7 @@ function optional(innerType) {
 var ZodExactOptional = /* @__PURE__ */ $constructor("ZodExactOptional", (inst, def) => {
   $ZodExactOptional.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => optionalProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => optionalProcessor(inst, ctx, json3, params);
   inst.unwrap = () => inst._zod.def.innerType;
 });
 function exactOptional(innerType) {
@@ -28438,7 +28438,7 @@ function exactOptional(innerType) {
 var ZodNullable = /* @__PURE__ */ $constructor("ZodNullable", (inst, def) => {
   $ZodNullable.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => nullableProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => nullableProcessor(inst, ctx, json3, params);
   inst.unwrap = () => inst._zod.def.innerType;
 });
 function nullable(innerType) {
@@ -28453,7 +28453,7 @@ function nullish2(innerType) {
 var ZodDefault = /* @__PURE__ */ $constructor("ZodDefault", (inst, def) => {
   $ZodDefault.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => defaultProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => defaultProcessor(inst, ctx, json3, params);
   inst.unwrap = () => inst._zod.def.innerType;
   inst.removeDefault = inst.unwrap;
 });
@@ -28469,7 +28469,7 @@ function _default2(innerType, defaultValue) {
 var ZodPrefault = /* @__PURE__ */ $constructor("ZodPrefault", (inst, def) => {
   $ZodPrefault.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => prefaultProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => prefaultProcessor(inst, ctx, json3, params);
   inst.unwrap = () => inst._zod.def.innerType;
 });
 function prefault(innerType, defaultValue) {
@@ -28484,7 +28484,7 @@ function prefault(innerType, defaultValue) {
 var ZodNonOptional = /* @__PURE__ */ $constructor("ZodNonOptional", (inst, def) => {
   $ZodNonOptional.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => nonoptionalProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => nonoptionalProcessor(inst, ctx, json3, params);
   inst.unwrap = () => inst._zod.def.innerType;
 });
 function nonoptional(innerType, params) {
@@ -28497,7 +28497,7 @@ function nonoptional(innerType, params) {
 var ZodSuccess = /* @__PURE__ */ $constructor("ZodSuccess", (inst, def) => {
   $ZodSuccess.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => successProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => successProcessor(inst, ctx, json3, params);
   inst.unwrap = () => inst._zod.def.innerType;
 });
 function success(innerType) {
@@ -28509,7 +28509,7 @@ function success(innerType) {
 var ZodCatch = /* @__PURE__ */ $constructor("ZodCatch", (inst, def) => {
   $ZodCatch.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => catchProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => catchProcessor(inst, ctx, json3, params);
   inst.unwrap = () => inst._zod.def.innerType;
   inst.removeCatch = inst.unwrap;
 });
@@ -28523,7 +28523,7 @@ function _catch2(innerType, catchValue) {
 var ZodNaN = /* @__PURE__ */ $constructor("ZodNaN", (inst, def) => {
   $ZodNaN.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => nanProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => nanProcessor(inst, ctx, json3, params);
 });
 function nan(params) {
   return _nan(ZodNaN, params);
@@ -28531,7 +28531,7 @@ function nan(params) {
 var ZodPipe = /* @__PURE__ */ $constructor("ZodPipe", (inst, def) => {
   $ZodPipe.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => pipeProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => pipeProcessor(inst, ctx, json3, params);
   inst.in = def.in;
   inst.out = def.out;
 });
@@ -28573,7 +28573,7 @@ var ZodPreprocess = /* @__PURE__ */ $constructor("ZodPreprocess", (inst, def) =>
 var ZodReadonly = /* @__PURE__ */ $constructor("ZodReadonly", (inst, def) => {
   $ZodReadonly.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => readonlyProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => readonlyProcessor(inst, ctx, json3, params);
   inst.unwrap = () => inst._zod.def.innerType;
 });
 function readonly(innerType) {
@@ -28585,7 +28585,7 @@ function readonly(innerType) {
 var ZodTemplateLiteral = /* @__PURE__ */ $constructor("ZodTemplateLiteral", (inst, def) => {
   $ZodTemplateLiteral.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => templateLiteralProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => templateLiteralProcessor(inst, ctx, json3, params);
 });
 function templateLiteral(parts, params) {
   return new ZodTemplateLiteral({
@@ -28597,7 +28597,7 @@ function templateLiteral(parts, params) {
 var ZodLazy = /* @__PURE__ */ $constructor("ZodLazy", (inst, def) => {
   $ZodLazy.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => lazyProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => lazyProcessor(inst, ctx, json3, params);
   inst.unwrap = () => inst._zod.def.getter();
 });
 function lazy(getter) {
@@ -28609,7 +28609,7 @@ function lazy(getter) {
 var ZodPromise = /* @__PURE__ */ $constructor("ZodPromise", (inst, def) => {
   $ZodPromise.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => promiseProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => promiseProcessor(inst, ctx, json3, params);
   inst.unwrap = () => inst._zod.def.innerType;
 });
 function promise(innerType) {
@@ -28621,7 +28621,7 @@ function promise(innerType) {
 var ZodFunction = /* @__PURE__ */ $constructor("ZodFunction", (inst, def) => {
   $ZodFunction.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => functionProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => functionProcessor(inst, ctx, json3, params);
 });
 function _function(params) {
   return new ZodFunction({
@@ -28633,7 +28633,7 @@ function _function(params) {
 var ZodCustom = /* @__PURE__ */ $constructor("ZodCustom", (inst, def) => {
   $ZodCustom.init(inst, def);
   ZodType.init(inst, def);
-  inst._zod.processJSONSchema = (ctx, json2, params) => customProcessor(inst, ctx, json2, params);
+  inst._zod.processJSONSchema = (ctx, json3, params) => customProcessor(inst, ctx, json3, params);
 });
 function check(fn) {
   const ch = new $ZodCheck({
@@ -29793,8 +29793,8 @@ var commitLabel = "com.flight-launch.commit";
 function buildName(app, buildId, taken) {
   const first = `${app}.${buildId}`;
   if (!taken(first)) return first;
-  for (let number4 = 2; ; number4++) {
-    const name = `${first}-${String(number4)}`;
+  for (let number5 = 2; ; number5++) {
+    const name = `${first}-${String(number5)}`;
     if (!taken(name)) return name;
   }
 }
@@ -29825,18 +29825,18 @@ async function appContainers({ dokku, docker }, app) {
     return [{ process: process10, id, running, image: image2, build: labels2[buildLabel], commit: labels2[commitLabel] }];
   });
 }
-async function findLive(services, pipeline3, app, stage) {
+async function findLive(services, pipeline4, app, stage) {
   const live = liveBuild(await appContainers(services, app), []);
   if (live.state !== "build") return live;
-  const record3 = await services.store.readableBuild(pipeline3, live.build);
+  const record3 = await services.store.readableBuild(pipeline4, live.build);
   if (record3 === void 0 || record3.live[stage] !== void 0) return { ...live, record: record3 };
   const note = record3.app === app ? recordDeploy : noteLive;
-  return { ...live, record: await note(services, pipeline3, stage, record3) };
+  return { ...live, record: await note(services, pipeline4, stage, record3) };
 }
-async function recordDeploy(services, pipeline3, stage, record3) {
+async function recordDeploy(services, pipeline4, stage, record3) {
   const at2 = services.clock.now();
-  const noted = await noteLive(services, pipeline3, stage, record3);
-  await services.store.appendHistory(pipeline3, {
+  const noted = await noteLive(services, pipeline4, stage, record3);
+  await services.store.appendHistory(pipeline4, {
     format: 1,
     at: at2,
     kind: "deploy",
@@ -29848,15 +29848,15 @@ async function recordDeploy(services, pipeline3, stage, record3) {
   });
   return noted;
 }
-async function noteLive({ store, clock }, pipeline3, stage, record3) {
+async function noteLive({ store, clock }, pipeline4, stage, record3) {
   const noted = { ...record3, live: { ...record3.live, [stage]: clock.now() } };
-  await store.saveBuild(pipeline3, noted);
+  await store.saveBuild(pipeline4, noted);
   return noted;
 }
 
 // src/operations/changes.ts
-async function pendingChanges(services, pipeline3) {
-  const { staging, production, name } = pipeline3;
+async function pendingChanges(services, pipeline4) {
+  const { staging, production, name } = pipeline4;
   const ofStaging = await findLive(services, name, staging, "staging");
   const ofProduction = await findLive(services, name, production, "production");
   const [to, from] = [ofStaging, ofProduction].map(
@@ -29956,9 +29956,9 @@ function invalidName(name, what) {
 function defaultApps(name) {
   return { staging: `${name}-staging`, production: name };
 }
-function stageOf(pipeline3, app) {
-  const stage = stages.find((candidate) => pipeline3[candidate] === app);
-  if (stage === void 0) throw new UserError(`${app} is not an app of pipeline ${pipeline3.name}`);
+function stageOf(pipeline4, app) {
+  const stage = stages.find((candidate) => pipeline4[candidate] === app);
+  if (stage === void 0) throw new UserError(`${app} is not an app of pipeline ${pipeline4.name}`);
   return stage;
 }
 function choosePipeline(named, all) {
@@ -30038,16 +30038,16 @@ function parseLine(line) {
 }
 function jobId(now, taken) {
   const first = new Date(now).toISOString().replace(/\.\d+Z$/, "").replaceAll(/[-:]/g, "").replace("T", "-");
-  for (let number4 = 1; ; number4++) {
-    const id = number4 === 1 ? first : `${first}-${number4}`;
+  for (let number5 = 1; ; number5++) {
+    const id = number5 === 1 ? first : `${first}-${number5}`;
     if (!taken.includes(id)) return id;
   }
 }
 
 // src/operations/job-runs.ts
-async function unfinishedJob({ jobs, processes, clock }, pipeline3) {
-  for (const job of await jobs.list(pipeline3)) {
-    const journal = await jobs.journal(pipeline3, job.id);
+async function unfinishedJob({ jobs, processes, clock }, pipeline4) {
+  for (const job of await jobs.list(pipeline4)) {
+    const journal = await jobs.journal(pipeline4, job.id);
     if (lastStep(journal, "ended") !== void 0) continue;
     const started = lastStep(journal, "started");
     const running = started === void 0 ? clock.now() - job.createdAt < startMs : await processes.startOf(started.process.pid) === started.process.startedAt;
@@ -30055,35 +30055,35 @@ async function unfinishedJob({ jobs, processes, clock }, pipeline3) {
   }
   return void 0;
 }
-async function settleInterrupted(services, pipeline3) {
-  const unfinished = await unfinishedJob(services, pipeline3);
+async function settleInterrupted(services, pipeline4) {
+  const unfinished = await unfinishedJob(services, pipeline4);
   if (unfinished === void 0 || unfinished.running) return;
   const { job } = unfinished;
   services.terminal.warn(`${job.kind} ${job.id} of build ${job.build} was interrupted; settling it first`);
-  await services.jobs.settle(pipeline3, job.id);
-  if (await services.jobs.follow(pipeline3, job.id) === void 0) {
+  await services.jobs.settle(pipeline4, job.id);
+  if (await services.jobs.follow(pipeline4, job.id) === void 0) {
     services.terminal.warn(`${job.kind} ${job.id} could not be settled; the next command tries again`);
   }
 }
-async function startJob(services, pipeline3, kind, build2, detach) {
+async function startJob(services, pipeline4, kind, build2, detach) {
   const { jobs, terminal, locks } = services;
-  const job = await locks.pipeline(pipeline3, kind, () => createJob(services, pipeline3, kind, build2));
-  await jobs.start(pipeline3, job.id);
+  const job = await locks.pipeline(pipeline4, kind, () => createJob(services, pipeline4, kind, build2));
+  await jobs.start(pipeline4, job.id);
   terminal.step(`Started ${kind} ${job.id}; it goes on if this connection breaks`);
-  if (!detach) return followJob(services, pipeline3, job);
+  if (!detach) return followJob(services, pipeline4, job);
   terminal.detail(`follow it: dokku flight-launch:logs ${job.id} --follow`);
   return exitStatus.done;
 }
-async function createJob(services, pipeline3, kind, build2) {
+async function createJob(services, pipeline4, kind, build2) {
   const { jobs, clock, caller } = services;
-  const unfinished = await unfinishedJob(services, pipeline3);
+  const unfinished = await unfinishedJob(services, pipeline4);
   if (unfinished !== void 0) {
     throw new UserError(`${unfinished.job.kind} ${unfinished.job.id} has not ended`, {
       remedy: `See \`dokku flight-launch:logs ${unfinished.job.id}\` for what stands in its way.`,
       exit: exitStatus.locked
     });
   }
-  const taken = (await jobs.list(pipeline3)).map((job2) => job2.id);
+  const taken = (await jobs.list(pipeline4)).map((job2) => job2.id);
   const job = {
     format: 1,
     id: jobId(clock.now(), taken),
@@ -30096,11 +30096,11 @@ async function createJob(services, pipeline3, kind, build2) {
     build: build2.name,
     commit: build2.commit
   };
-  await jobs.create(pipeline3, job);
+  await jobs.create(pipeline4, job);
   return job;
 }
-async function followJob({ jobs }, pipeline3, job) {
-  const status2 = await jobs.follow(pipeline3, job.id);
+async function followJob({ jobs }, pipeline4, job) {
+  const status2 = await jobs.follow(pipeline4, job.id);
   if (status2 !== void 0) return status2;
   throw new UserError(`${job.kind} ${job.id} was interrupted`, {
     remedy: "Run `dokku flight-launch:status`: it settles what was left.",
@@ -30111,10 +30111,10 @@ async function followJob({ jobs }, pipeline3, job) {
 // src/commands/pipeline-argument.ts
 async function readPipeline(services, verb, named) {
   const { store, dokku } = services;
-  const pipeline3 = await store.pipeline(choosePipeline(named, await store.pipelines()));
-  await dokku.authorize(`flight-launch:${verb}`, [pipeline3.staging, pipeline3.production]);
-  await settleInterrupted(services, pipeline3.name);
-  return pipeline3;
+  const pipeline4 = await store.pipeline(choosePipeline(named, await store.pipelines()));
+  await dokku.authorize(`flight-launch:${verb}`, [pipeline4.staging, pipeline4.production]);
+  await settleInterrupted(services, pipeline4.name);
+  return pipeline4;
 }
 async function visiblePipelines(services, verb) {
   const visible = [];
@@ -30136,15 +30136,15 @@ var diff = {
   help: ["Commits and changed files between what is live on production and on staging."],
   async run(services, args) {
     const given = parseArguments(`flight-launch:${usage}`, args, { optional: ["NAME"], values: ["format"] });
-    const json2 = wantsJson(given);
-    const pipeline3 = await readPipeline(services, "diff", given.positional("NAME"));
-    const pending = await pendingChanges(services, pipeline3);
+    const json3 = wantsJson(given);
+    const pipeline4 = await readPipeline(services, "diff", given.positional("NAME"));
+    const pending = await pendingChanges(services, pipeline4);
     if (pending.changes === void 0) {
       throw new UserError(`there is nothing to compare: ${pending.reason}`, {
         remedy: "Both apps need a live build of flight-launch; `dokku flight-launch:status` shows them."
       });
     }
-    if (json2) services.terminal.print(JSON.stringify(pending.changes));
+    if (json3) services.terminal.print(JSON.stringify(pending.changes));
     else show(services, pending.changes, pending.clientFolder);
     return void 0;
   }
@@ -30168,11 +30168,11 @@ function show({ terminal, clock }, changes, clientFolder3) {
 }
 
 // src/domain/captured-image.ts
-function capturedRepository(pipeline3) {
-  return `flight-launch/${pipeline3}`;
+function capturedRepository(pipeline4) {
+  return `flight-launch/${pipeline4}`;
 }
-function capturedReference(pipeline3, build2) {
-  return `${capturedRepository(pipeline3)}:${build2}`;
+function capturedReference(pipeline4, build2) {
+  return `${capturedRepository(pipeline4)}:${build2}`;
 }
 function labelBuild(appImage2, build2, commit) {
   return {
@@ -30182,25 +30182,60 @@ function labelBuild(appImage2, build2, commit) {
   };
 }
 function captureImage({
-  pipeline: pipeline3,
+  pipeline: pipeline4,
   build: build2,
   builder,
   appImage: appImage2
 }, repositoryEnv) {
   const scrub = builder !== "herokuish" ? [] : repositoryEnv === void 0 ? ["USER root", "RUN rm -rf /tmp/env /app/.env"] : ["USER root", "RUN rm -rf /tmp/env", "COPY repository.env /app/.env"];
   return {
-    tag: capturedReference(pipeline3, build2),
+    tag: capturedReference(pipeline4, build2),
     dockerfile: lines(
       `FROM ${appImage2}`,
       ...scrub,
-      `LABEL com.dokku.app-name=${capturedRepository(pipeline3)} com.dokku.image-stage=captured com.flight-launch.pipeline=${pipeline3}`
+      `LABEL com.dokku.app-name=${capturedRepository(pipeline4)} com.dokku.image-stage=captured com.flight-launch.pipeline=${pipeline4}`
     ),
     files: builder === "herokuish" && repositoryEnv !== void 0 ? [{ name: "repository.env", content: repositoryEnv }] : []
   };
 }
+function holdsConfigurationOfOthers({ app, captured }, target) {
+  return captured?.builder === "herokuish" && app !== target;
+}
+function isConfiguration(path6) {
+  return path6 === "app/.env" || path6.startsWith("tmp/env/");
+}
 function lines(...instructions) {
   return `${instructions.join("\n")}
 `;
+}
+
+// src/domain/app-image.ts
+function appRepository(app) {
+  return `dokku/${app}`;
+}
+function appImage(app) {
+  return `${appRepository(app)}:latest`;
+}
+function startedReference({ server, repository, pushedTag = "latest" }) {
+  return `${server}${repository}:${pushedTag}`;
+}
+function pushRepository({ server, repository, pushedTag }) {
+  return pushedTag === void 0 ? void 0 : `${server}${repository}`;
+}
+function namesPushedBefore({ pushedTag }, names) {
+  const tagOf2 = (name) => name.slice(name.lastIndexOf(":") + 1);
+  return names.filter((name) => /^[0-9]+$/.test(tagOf2(name)) && Number(tagOf2(name)) < Number(pushedTag));
+}
+function imageNames(app, image2) {
+  const { repository, pushedTag = "latest" } = image2;
+  return [
+    .../* @__PURE__ */ new Set([
+      appImage(app),
+      startedReference(image2),
+      ...[pushedTag, "latest"].map((tag) => `${repository}:${tag}`),
+      `${appRepository(app)}:${pushedTag}`
+    ])
+  ];
 }
 
 // src/domain/client-key.ts
@@ -30240,21 +30275,22 @@ function sorted(rows) {
 
 // src/domain/promotion.ts
 var neededDisk = 256 * 1024 ** 2;
-function runsLocalImages(scheduler3, pushesToRegistry) {
-  return scheduler3 === "docker-local" || scheduler3 === "k3s" && pushesToRegistry;
-}
 var buildTimeVariables = ["RAILS_ENV", "RACK_ENV", "NODE_ENV", "BUNDLE_WITHOUT", "ASSET_HOST"];
 function planPromotion(facts) {
-  const { pipeline: pipeline3, build: build2, production } = facts;
+  const { pipeline: pipeline4, build: build2, production } = facts;
   const problems = [];
-  if (!facts.productionExists) problems.push(`the app ${pipeline3.production} does not exist`);
-  if (build2 === void 0) problems.push(`nothing to promote is live on ${pipeline3.staging}`);
+  if (!facts.productionExists) problems.push(`the app ${pipeline4.production} does not exist`);
+  if (build2 === void 0) problems.push(`nothing to promote is live on ${pipeline4.staging}`);
   else problems.push(...buildProblems(facts, build2), ...environmentProblems(facts, build2));
   if (facts.productionExists) problems.push(...productionProblems(facts));
   if (facts.freeDisk < neededDisk) problems.push("the disk is nearly full; free some space");
   if (problems.length > 0 || build2 === void 0) throw refused(facts, problems);
   const there = production.state === "build" && production.build === build2.name;
-  return { build: there ? void 0 : build2, warnings: buildTimeWarnings(facts) };
+  return {
+    build: there ? void 0 : build2,
+    pushedTo: facts.startedImage === void 0 ? void 0 : pushRepository(facts.startedImage),
+    warnings: buildTimeWarnings(facts)
+  };
 }
 function refused(facts, problems) {
   const exit = facts.productionExists ? exitStatus.failed : exitStatus.noSuchApp;
@@ -30282,41 +30318,46 @@ function buildProblems(facts, build2) {
   }
   return problems;
 }
-function environmentProblems({ pipeline: pipeline3, productionConfig }, build2) {
+function environmentProblems({ pipeline: pipeline4, productionConfig }, build2) {
   const different = Object.entries(build2.client.env).filter(([name, digest]) => {
     const value = productionConfig[name];
     return (value === void 0 ? null : valueDigest(value)) !== digest;
   }).map(([name]) => name);
   if (different.length === 0) return [];
   return [
-    `the client was built with other values than ${pipeline3.production} has: ${different.join(", ")}; make them equal on both apps and push again, or let the server tell the client`
+    `the client was built with other values than ${pipeline4.production} has: ${different.join(", ")}; make them equal on both apps and push again, or let the server tell the client`
   ];
 }
 function productionProblems({
-  pipeline: pipeline3,
+  pipeline: pipeline4,
   build: build2,
   buildDir,
   scheduler: scheduler3,
-  pushesToRegistry
+  startedImage
 }) {
   const problems = [];
-  const app = pipeline3.production;
+  const app = pipeline4.production;
   const folder2 = build2?.server.folder;
   if (folder2 !== void 0 && buildDir !== (folder2 === "." ? "" : folder2)) {
     problems.push(
       `the build-dir of ${app} is ${buildDir === "" ? "not set" : buildDir}; run \`dokku builder:set ${app} build-dir ${folder2}\``
     );
   }
-  if (!runsLocalImages(scheduler3, pushesToRegistry)) {
+  const pushed = startedImage !== void 0 && pushRepository(startedImage) !== void 0;
+  if (scheduler3 !== "docker-local") {
     problems.push(
-      `${app} is run by the scheduler ${scheduler3}, which cannot take an image of this host${scheduler3 === "k3s" ? "; set `registry:set push-on-release true`" : ""}`
+      `${app} is run by the scheduler ${scheduler3}, ${pushed ? "whose containers this host does not see: it could not be told what is live" : "which cannot take an image of this host"}`
+    );
+  } else if (startedImage !== void 0 && startedImage.server !== "" && !pushed) {
+    problems.push(
+      `Dokku would start ${app} from ${startedReference(startedImage)}, which nothing makes; run \`dokku registry:set ${app} push-on-release true\`, or unset its server`
     );
   }
   return problems;
 }
-function buildTimeWarnings({ pipeline: pipeline3, stagingConfig, productionConfig }) {
+function buildTimeWarnings({ pipeline: pipeline4, stagingConfig, productionConfig }) {
   return buildTimeVariables.filter((name) => stagingConfig[name] !== productionConfig[name]).map(
-    (name) => `${name} differs between ${pipeline3.staging} and ${pipeline3.production}; the build was made with that of the app it was pushed to`
+    (name) => `${name} differs between ${pipeline4.staging} and ${pipeline4.production}; the build was made with that of the app it was pushed to`
   );
 }
 function howFar(containers, expected, build2) {
@@ -30341,13 +30382,13 @@ function examineHost(freeDisk2) {
     }
   ];
 }
-function examinePipeline(pipeline3, apps) {
-  const setup2 = `dokku flight-launch:setup ${pipeline3}`;
+function examinePipeline(pipeline4, apps) {
+  const setup2 = `dokku flight-launch:setup ${pipeline4}`;
   const findings = apps.flatMap((facts) => examineApp(facts, setup2));
   const [first, second] = apps.filter((facts) => facts.exists);
   if (first !== void 0 && second !== void 0 && first.buildDir !== second.buildDir) {
     findings.push({
-      subject: pipeline3,
+      subject: pipeline4,
       problem: `its apps have different build-dirs: ${first.buildDir || "none"} and ${second.buildDir || "none"}`,
       remedy: `Run \`${setup2} --build-dir DIR\`.`
     });
@@ -30364,11 +30405,11 @@ function examineApp(facts, setup2) {
   if (!facts.deployBranch) {
     findings.push(found("it deploys whichever branch is pushed first, having none set", `Run \`${setup2}\`.`));
   }
-  if (!runsLocalImages(facts.scheduler, facts.pushesToRegistry)) {
+  if (facts.scheduler !== "docker-local") {
     findings.push(
       found(
-        `its scheduler ${facts.scheduler} cannot take an image of this host`,
-        facts.scheduler === "k3s" ? `Run \`dokku registry:set ${app} push-on-release true\`.` : `Run \`dokku scheduler:set ${app} selected docker-local\`.`
+        `builds cannot be promoted to or from it: its scheduler is ${facts.scheduler}, whose containers this host does not see`,
+        `Run \`dokku scheduler:set ${app} selected docker-local\`.`
       )
     );
   }
@@ -30402,19 +30443,19 @@ var doctor = {
   ],
   async run(services, args) {
     const given = parseArguments(`flight-launch:${usage2}`, args, { values: ["format"] });
-    const json2 = wantsJson(given);
+    const json3 = wantsJson(given);
     const { terminal, workTree } = services;
     const freeDisk2 = await workTree.freeDisk();
     const { version: docker, findings } = await examineDocker(services);
     findings.push(...examineHost(freeDisk2));
     const pipelines = docker === void 0 ? [] : await visiblePipelines(services, "doctor");
-    for (const pipeline3 of pipelines) {
+    for (const pipeline4 of pipelines) {
       const apps = [];
-      for (const stage of stages) apps.push(await factsOf(services, pipeline3, stage));
-      findings.push(...examinePipeline(pipeline3.name, apps));
+      for (const stage of stages) apps.push(await factsOf(services, pipeline4, stage));
+      findings.push(...examinePipeline(pipeline4.name, apps));
     }
     const host = { docker: docker ?? null, node: process.version, freeDisk: freeDisk2 };
-    if (json2) {
+    if (json3) {
       const names = pipelines.map(({ name }) => name);
       terminal.print(JSON.stringify({ host, pipelines: names, findings }));
     } else {
@@ -30448,7 +30489,6 @@ async function factsOf(services, { name, ...apps }, stage) {
     buildDir: await dokku.buildDir(app),
     deployBranch: await dokku.property("git", app, "deploy-branch") !== null,
     scheduler: await dokku.scheduler(app),
-    pushesToRegistry: await dokku.property("registry", app, "push-on-release") === "true",
     live,
     image: live.state === "build" && await docker.image(capturedReference(name, live.build)) !== void 0
   };
@@ -30506,12 +30546,12 @@ var history = {
   help: ["The newest last: when, what, who, build, commit, version, image, result and how long it took."],
   async run(services, args) {
     const given = parseArguments(`flight-launch:${usage3}`, args, { optional: ["NAME"], values: ["format"] });
-    const json2 = wantsJson(given);
+    const json3 = wantsJson(given);
     const { name } = await readPipeline(services, "history", given.positional("NAME"));
     const { store, terminal, clock } = services;
     const entries = await store.history(name);
     const job = (await unfinishedJob(services, name))?.job;
-    if (json2) {
+    if (json3) {
       terminal.print(JSON.stringify({ entries: entries.map(toJson), underWay: job ?? null }));
       return void 0;
     }
@@ -30542,10 +30582,10 @@ var list2 = {
   about: "List the pipelines of this host",
   async run(services, args) {
     const given = parseArguments(`flight-launch:${usage4}`, args, { values: ["format"] });
-    const json2 = wantsJson(given);
+    const json3 = wantsJson(given);
     const pipelines = await visiblePipelines(services, "list");
     const { terminal } = services;
-    if (json2) {
+    if (json3) {
       terminal.print(
         JSON.stringify(pipelines.map(({ name, staging, production }) => ({ name, staging, production })))
       );
@@ -30590,50 +30630,51 @@ var logs = {
 };
 
 // src/operations/promotion.ts
-async function requestPromotion(services, pipeline3, { kind, build: build2, dryRun, detach }) {
+async function requestPromotion(services, pipeline4, { kind, build: build2, dryRun, detach }) {
   const { terminal } = services;
-  const plan = planPromotion(await gatherFacts(services, pipeline3, build2));
+  const plan = planPromotion(await gatherFacts(services, pipeline4, build2));
   if (plan.build === void 0) {
-    terminal.step(`${pipeline3.production} is on build ${build2?.name ?? ""} already; nothing to do`);
+    terminal.step(`${pipeline4.production} is on build ${build2?.name ?? ""} already; nothing to do`);
     return exitStatus.done;
   }
-  await describe4(services, pipeline3, plan.build);
+  await describe4(services, pipeline4, plan.build, plan.pushedTo);
   for (const warning of plan.warnings) terminal.warn(warning);
-  return dryRun ? exitStatus.done : startJob(services, pipeline3.name, kind, plan.build, detach);
+  return dryRun ? exitStatus.done : startJob(services, pipeline4.name, kind, plan.build, detach);
 }
-async function gatherFacts(services, pipeline3, build2) {
+async function gatherFacts(services, pipeline4, build2) {
   const { dokku, docker, repository, store, workTree } = services;
-  const { staging, production } = pipeline3;
+  const { staging, production } = pipeline4;
   const [stagingExists, productionExists] = [
     await dokku.appExists(staging),
     await dokku.appExists(production)
   ];
   const reference = build2?.captured?.reference;
   return {
-    pipeline: pipeline3,
+    pipeline: pipeline4,
     build: build2,
     image: reference !== void 0 && await docker.image(reference) !== void 0,
-    serverTree: build2 !== void 0 && await store.hasServerTree(pipeline3.name, build2.name),
+    serverTree: build2 !== void 0 && await store.hasServerTree(pipeline4.name, build2.name),
     commit: build2 !== void 0 && (productionExists && await repository.has(production, build2.commit) || stagingExists && await repository.has(staging, build2.commit)),
     productionExists,
-    production: productionExists ? await findLive(services, pipeline3.name, production, "production") : { state: "not-deployed" },
+    production: productionExists ? await findLive(services, pipeline4.name, production, "production") : { state: "not-deployed" },
     buildDir: productionExists ? await dokku.buildDir(production) : "",
     scheduler: productionExists ? await dokku.scheduler(production) : "",
-    pushesToRegistry: await dokku.property("registry", production, "push-on-release") === "true",
+    startedImage: productionExists ? await dokku.startedImage(production) : void 0,
     stagingConfig: stagingExists ? await dokku.config(staging) : {},
     productionConfig: productionExists ? await dokku.config(production) : {},
     freeDisk: await workTree.freeDisk()
   };
 }
-async function describe4({ terminal, clock, docker }, pipeline3, build2) {
-  const image2 = await docker.image(capturedReference(pipeline3.name, build2.name));
-  terminal.header(`${pipeline3.production} gets build ${build2.name}`);
+async function describe4({ terminal, clock, docker }, pipeline4, build2, pushedTo) {
+  const image2 = await docker.image(capturedReference(pipeline4.name, build2.name));
+  terminal.header(`${pipeline4.production} gets build ${build2.name}`);
   terminal.detail(
     `commit ${build2.commit.slice(0, 8)}, deployed by ${build2.by.name} ${formatAge(clock.now(), build2.startedAt)}`
   );
   terminal.detail(
-    `image ${(image2?.id ?? "").replace("sha256:", "").slice(0, 12)}, with the configuration of ${pipeline3.production}`
+    `image ${(image2?.id ?? "").replace("sha256:", "").slice(0, 12)}, with the configuration of ${pipeline4.production}`
   );
+  if (pushedTo !== void 0) terminal.detail(`Dokku pushes it to ${pushedTo} and runs what it pushed`);
   terminal.detail("release tasks (predeploy, release, postdeploy) of that build run there");
 }
 
@@ -30652,30 +30693,30 @@ var promote = {
       values: ["pipeline", "build"],
       flags: ["dry-run", "detach"]
     });
-    const pipeline3 = await readPipeline(services, "promote", given.value("pipeline"));
+    const pipeline4 = await readPipeline(services, "promote", given.value("pipeline"));
     const named = given.value("build");
-    const live = named === void 0 ? await findLive(services, pipeline3.name, pipeline3.staging, "staging") : void 0;
+    const live = named === void 0 ? await findLive(services, pipeline4.name, pipeline4.staging, "staging") : void 0;
     if (live?.state === "mixed") {
       throw new UserError(
-        `${pipeline3.staging} runs a mixture of builds, so it is not clear what was tested`,
+        `${pipeline4.staging} runs a mixture of builds, so it is not clear what was tested`,
         {
           remedy: "Push to staging again, or name a build with --build."
         }
       );
     }
     const build2 = named === void 0 ? live?.state === "build" ? live.record : void 0 : await namedBuild(named);
-    return requestPromotion(services, pipeline3, {
+    return requestPromotion(services, pipeline4, {
       kind: "promote",
       build: build2,
       dryRun: given.flag("dry-run"),
       detach: given.flag("detach")
     });
     async function namedBuild(name) {
-      const record3 = (await services.store.builds(pipeline3.name)).find(
+      const record3 = (await services.store.builds(pipeline4.name)).find(
         (candidate) => candidate.name === name
       );
       if (record3 !== void 0) return record3;
-      throw new UserError(`there is no build ${JSON.stringify(name)} in pipeline ${pipeline3.name}`, {
+      throw new UserError(`there is no build ${JSON.stringify(name)} in pipeline ${pipeline4.name}`, {
         remedy: "`dokku flight-launch:history` lists them."
       });
     }
@@ -30705,17 +30746,17 @@ var labels = {
 };
 var minFileBytes = 1024 ** 3;
 var cleanupSeconds = 600;
-function cacheVolume(pipeline3) {
-  return `flight-launch-${pipeline3}-cache`;
+function cacheVolume(pipeline4) {
+  return `flight-launch-${pipeline4}-cache`;
 }
-function installRepository(pipeline3) {
-  return `flight-launch/install/${pipeline3}`;
+function installRepository(pipeline4) {
+  return `flight-launch/install/${pipeline4}`;
 }
-function installImage({ pipeline: pipeline3, install }) {
-  return `${installRepository(pipeline3)}:${install.hash.slice(0, 32)}`;
+function installImage({ pipeline: pipeline4, install }) {
+  return `${installRepository(pipeline4)}:${install.hash.slice(0, 32)}`;
 }
-function createVolume({ pipeline: pipeline3 }) {
-  return ["volume", "create", "--label", `${labels.pipeline}=${pipeline3}`, cacheVolume(pipeline3)];
+function createVolume({ pipeline: pipeline4 }) {
+  return ["volume", "create", "--label", `${labels.pipeline}=${pipeline4}`, cacheVolume(pipeline4)];
 }
 function createContainer(plan, phase, image2, now) {
   const { limits } = plan;
@@ -30781,10 +30822,10 @@ function parseState(output2) {
   if (match === null) throw new Error(`unknown state of a container: ${printable(output2)}`);
   return { running: match[1] === "true", exitCode: Number(match[2]), outOfMemory: match[3] === "true" };
 }
-function listContainers(pipeline3) {
+function listContainers(pipeline4) {
   return [
     ...["container", "ls", "--all", "--no-trunc"],
-    ...["--filter", `label=${labels.pipeline}=${pipeline3}`, "--filter", `label=${labels.expires}`],
+    ...["--filter", `label=${labels.pipeline}=${pipeline4}`, "--filter", `label=${labels.expires}`],
     ...["--format", `{{.ID}} {{.Label "${labels.key}"}} {{.Label "${labels.expires}"}}`]
   ];
 }
@@ -30964,9 +31005,9 @@ function displaySetting(name, value) {
 var promotedRef = (build2) => `refs/flight-launch/builds/${build2}`;
 async function findRemovable(services, name) {
   const { store, docker } = services;
-  const pipeline3 = await store.pipeline(name);
+  const pipeline4 = await store.pipeline(name);
   const inUse = /* @__PURE__ */ new Set();
-  for (const app of [pipeline3.staging, pipeline3.production]) {
+  for (const app of [pipeline4.staging, pipeline4.production]) {
     for (const { build: build2 } of await appContainers(services, app)) if (build2 !== void 0) inUse.add(build2);
   }
   for (const note of await store.notes()) inUse.add(note.build);
@@ -30982,7 +31023,7 @@ async function findRemovable(services, name) {
       orphanImages: (await docker.imagesOf(capturedRepository(name))).map(tagOf).filter((tag) => !left.has(tag)),
       failedLogs: (await store.unrecordedBuilds(name)).filter((build2) => !inUse.has(build2))
     },
-    effectiveSettings(pipeline3.settings).keep,
+    effectiveSettings(pipeline4.settings).keep,
     inUse
   );
 }
@@ -31060,35 +31101,35 @@ var report = {
   about: "Show the settings and the disk use of a pipeline",
   async run(services, args) {
     const given = parseArguments(`flight-launch:${usage8}`, args, { optional: ["NAME"], values: ["format"] });
-    const json2 = wantsJson(given);
-    const pipeline3 = await readPipeline(services, "report", given.positional("NAME"));
-    const rows = await collect(services, pipeline3);
+    const json3 = wantsJson(given);
+    const pipeline4 = await readPipeline(services, "report", given.positional("NAME"));
+    const rows = await collect(services, pipeline4);
     const { terminal } = services;
-    if (json2) {
+    if (json3) {
       terminal.print(JSON.stringify(Object.fromEntries(rows.map(([key, value]) => [key, value]))));
       return;
     }
-    terminal.header(`${pipeline3.name} flight-launch information`);
+    terminal.header(`${pipeline4.name} flight-launch information`);
     for (const [key, value, note] of rows)
       terminal.detail(`${`${title(key)}:`.padEnd(31)} ${value}${note ?? ""}`);
   }
 };
-async function collect({ store, dokku, docker }, pipeline3) {
+async function collect({ store, dokku, docker }, pipeline4) {
   const settings = settingNames.map((name) => {
-    const stored2 = pipeline3.settings[name];
+    const stored2 = pipeline4.settings[name];
     const value = displaySetting(name, stored2 ?? describeSetting(name).fallback);
     return stored2 === void 0 ? [name, value, value === "" ? "" : " (default)"] : [name, value];
   });
-  const repositories = [capturedRepository(pipeline3.name), installRepository(pipeline3.name)];
+  const repositories = [capturedRepository(pipeline4.name), installRepository(pipeline4.name)];
   const images = (await Promise.all(repositories.map((repository) => docker.imagesOf(repository)))).flat();
   const branch = async (app) => await dokku.appExists(app) ? dokku.deployBranch(app) : "";
   return [
-    ["staging", pipeline3.staging],
-    ["staging-deploy-branch", await branch(pipeline3.staging)],
-    ["production", pipeline3.production],
-    ["production-deploy-branch", await branch(pipeline3.production)],
+    ["staging", pipeline4.staging],
+    ["staging-deploy-branch", await branch(pipeline4.staging)],
+    ["production", pipeline4.production],
+    ["production-deploy-branch", await branch(pipeline4.production)],
     ...settings,
-    ["disk-use", formatBytes(await store.diskUse(pipeline3.name)), " (without images)"],
+    ["disk-use", formatBytes(await store.diskUse(pipeline4.name)), " (without images)"],
     ["images", String(images.length)],
     [
       "images-disk-use",
@@ -31123,12 +31164,12 @@ var rollback = {
         remedy: `Usage: dokku flight-launch:${usage9}`
       });
     }
-    const pipeline3 = await readPipeline(services, "rollback", given.value("pipeline"));
-    const build2 = await choose(services, pipeline3, name);
+    const pipeline4 = await readPipeline(services, "rollback", given.value("pipeline"));
+    const build2 = await choose(services, pipeline4, name);
     services.terminal.warn(
       "Release tasks of that build run again; a database stays as later builds left it."
     );
-    return requestPromotion(services, pipeline3, {
+    return requestPromotion(services, pipeline4, {
       kind: "rollback",
       build: build2,
       dryRun: given.flag("dry-run"),
@@ -31136,15 +31177,15 @@ var rollback = {
     });
   }
 };
-async function choose(services, pipeline3, name) {
+async function choose(services, pipeline4, name) {
   const { store, docker, clock } = services;
-  const live = await findLive(services, pipeline3.name, pipeline3.production, "production");
-  const images = new Set(await docker.imagesOf(capturedRepository(pipeline3.name)));
-  const candidates = rollbackCandidates(await store.builds(pipeline3.name), live, images);
+  const live = await findLive(services, pipeline4.name, pipeline4.production, "production");
+  const images = new Set(await docker.imagesOf(capturedRepository(pipeline4.name)));
+  const candidates = rollbackCandidates(await store.builds(pipeline4.name), live, images);
   const chosen = name === void 0 ? candidates[0] : candidates.find((build2) => build2.name === name);
   if (chosen !== void 0) return chosen;
   if (live.state === "build" && live.build === name && live.record !== void 0) return live.record;
-  const what = name === void 0 ? `${pipeline3.production} has no earlier build` : `${JSON.stringify(name)} is no build that ${pipeline3.production} can go back to`;
+  const what = name === void 0 ? `${pipeline4.production} has no earlier build` : `${JSON.stringify(name)} is no build that ${pipeline4.production} can go back to`;
   throw new UserError(what, {
     details: candidates.map(
       (build2) => `${build2.name}: commit ${build2.commit.slice(0, 8)}, live ${formatAge(clock.now(), build2.live.production ?? 0)}`
@@ -31180,10 +31221,10 @@ var set2 = {
     );
     if (given.flag("dry-run")) return;
     await locks.pipeline(name, "set", async () => {
-      const pipeline3 = await store.pipeline(name);
-      const { [key]: _, ...others } = pipeline3.settings;
+      const pipeline4 = await store.pipeline(name);
+      const { [key]: _, ...others } = pipeline4.settings;
       await store.savePipeline({
-        ...pipeline3,
+        ...pipeline4,
         settings: value === void 0 ? others : { ...others, [key]: value }
       });
     });
@@ -31220,17 +31261,17 @@ var setup = {
     const name = given.positional("NAME") ?? "";
     checkPipelineName(name);
     const buildDir = checkBuildDir(given.value("build-dir") ?? "server");
-    const pipeline3 = await wanted(services, name, {
+    const pipeline4 = await wanted(services, name, {
       staging: given.value("staging"),
       production: given.value("production")
     });
-    const missing = await check2(services, pipeline3);
+    const missing = await check2(services, pipeline4);
     if (given.flag("dry-run")) {
-      describe6(services, pipeline3, missing, buildDir);
+      describe6(services, pipeline4, missing, buildDir);
       return;
     }
-    await services.store.savePipeline(pipeline3);
-    await services.locks.pipeline(name, "setup", () => apply(services, pipeline3, missing, buildDir));
+    await services.store.savePipeline(pipeline4);
+    await services.locks.pipeline(name, "setup", () => apply(services, pipeline4, missing, buildDir));
   }
 };
 function checkBuildDir(text2) {
@@ -31243,62 +31284,62 @@ function checkBuildDir(text2) {
 async function wanted({ store }, name, named) {
   const before2 = (await store.pipelines()).includes(name) ? await store.pipeline(name) : void 0;
   const fallback = before2 ?? defaultApps(name);
-  const pipeline3 = {
+  const pipeline4 = {
     name,
     staging: named.staging ?? fallback.staging,
     production: named.production ?? fallback.production,
     settings: before2?.settings ?? {}
   };
   for (const stage of stages) {
-    checkAppName(pipeline3[stage]);
-    if (before2 !== void 0 && before2[stage] !== pipeline3[stage]) {
+    checkAppName(pipeline4[stage]);
+    if (before2 !== void 0 && before2[stage] !== pipeline4[stage]) {
       throw new UserError(
-        `the ${stage} app of pipeline ${name} is ${before2[stage]}, not ${pipeline3[stage]}`,
+        `the ${stage} app of pipeline ${name} is ${before2[stage]}, not ${pipeline4[stage]}`,
         {
           remedy: `Rename the app (\`dokku apps:rename\`), or \`dokku flight-launch:unlink ${name}\` and set up again.`
         }
       );
     }
   }
-  if (pipeline3.staging === pipeline3.production) {
+  if (pipeline4.staging === pipeline4.production) {
     throw new UsageError("staging and production cannot be the same app", { remedy: "Name two apps." });
   }
-  return pipeline3;
+  return pipeline4;
 }
-async function check2({ store, dokku }, pipeline3) {
+async function check2({ store, dokku }, pipeline4) {
   const problems = [];
   const existing = [];
   const missing = [];
   for (const stage of stages) {
-    const app = pipeline3[stage];
+    const app = pipeline4[stage];
     const other = await store.pipelineOf(app);
-    if (other !== void 0 && other !== pipeline3.name)
+    if (other !== void 0 && other !== pipeline4.name)
       problems.push(`${app} is in pipeline ${other} already`);
     (await dokku.appExists(app) ? existing : missing).push(app);
   }
   await dokku.authorize("flight-launch:setup", existing);
   for (const app of missing) checkNewAppName(app);
   if (problems.length === 0) return missing;
-  throw new UserError(`pipeline ${pipeline3.name} cannot be set up`, {
+  throw new UserError(`pipeline ${pipeline4.name} cannot be set up`, {
     details: problems,
     remedy: "An app is in one pipeline at most: name another app, or `dokku flight-launch:unlink` the other pipeline."
   });
 }
-function describe6({ terminal }, pipeline3, missing, buildDir) {
-  terminal.header(`flight-launch:setup ${pipeline3.name} would`);
+function describe6({ terminal }, pipeline4, missing, buildDir) {
+  terminal.header(`flight-launch:setup ${pipeline4.name} would`);
   for (const app of missing) terminal.detail(`create app ${app}`);
   for (const stage of stages) {
     terminal.detail(
-      `make ${pipeline3[stage]} the ${stage} app: build-dir ${buildDir}; deploy branch as it is now`
+      `make ${pipeline4[stage]} the ${stage} app: build-dir ${buildDir}; deploy branch as it is now`
     );
   }
 }
-async function apply(services, pipeline3, missing, buildDir) {
+async function apply(services, pipeline4, missing, buildDir) {
   const { dokku, store, terminal } = services;
-  terminal.header(`Setting up pipeline ${pipeline3.name}`);
+  terminal.header(`Setting up pipeline ${pipeline4.name}`);
   const branches = /* @__PURE__ */ new Map();
   for (const stage of stages) {
-    const app = pipeline3[stage];
+    const app = pipeline4[stage];
     if (missing.includes(app)) {
       await dokku.createApp(app);
       terminal.step(`Created app ${app}`);
@@ -31306,20 +31347,20 @@ async function apply(services, pipeline3, missing, buildDir) {
     const branch = await dokku.deployBranch(app);
     await dokku.setDeployBranch(app, branch);
     await dokku.setBuildDir(app, buildDir);
-    await store.link(app, pipeline3.name);
+    await store.link(app, pipeline4.name);
     branches.set(app, branch);
     terminal.step(`${app} is the ${stage} app: build-dir ${buildDir}, deploy branch ${branch}`);
   }
-  await explainNext(services, pipeline3, branches);
+  await explainNext(services, pipeline4, branches);
 }
-async function explainNext(services, pipeline3, branches) {
+async function explainNext(services, pipeline4, branches) {
   const { terminal, hostName, systemUser } = services;
-  const branch = branches.get(pipeline3.staging) ?? "master";
+  const branch = branches.get(pipeline4.staging) ?? "master";
   terminal.header("Next, in a checkout of the monorepo (write the host as you reach it)");
-  terminal.detail(`git remote add dokku-staging ${systemUser}@${hostName}:${pipeline3.staging}`);
-  terminal.detail(`git remote add dokku ${systemUser}@${hostName}:${pipeline3.production}`);
-  for (const app of await unrelatedHistories(services, pipeline3, branches)) {
-    const remote = app === pipeline3.staging ? "dokku-staging" : "dokku";
+  terminal.detail(`git remote add dokku-staging ${systemUser}@${hostName}:${pipeline4.staging}`);
+  terminal.detail(`git remote add dokku ${systemUser}@${hostName}:${pipeline4.production}`);
+  for (const app of await unrelatedHistories(services, pipeline4, branches)) {
+    const remote = app === pipeline4.staging ? "dokku-staging" : "dokku";
     terminal.detail(`git push --force ${remote} YOUR-BRANCH:${branches.get(app) ?? branch}`);
     terminal.detail(
       `  (once: ${app} still has the history of deploys without a client; it is kept as a ref)`
@@ -31327,9 +31368,9 @@ async function explainNext(services, pipeline3, branches) {
   }
   terminal.detail(`git push dokku-staging YOUR-BRANCH:${branch}`);
 }
-async function unrelatedHistories({ repository, source }, pipeline3, branches) {
+async function unrelatedHistories({ repository, source }, pipeline4, branches) {
   const found = [];
-  for (const app of [pipeline3.staging, pipeline3.production]) {
+  for (const app of [pipeline4.staging, pipeline4.production]) {
     const commit = await repository.branch(app, branches.get(app) ?? "");
     if (commit === void 0) continue;
     const tree = source(app, commit);
@@ -31349,19 +31390,19 @@ var status = {
   about: "Show what is live on the apps of a pipeline",
   async run(services, args) {
     const given = parseArguments(`flight-launch:${usage12}`, args, { optional: ["NAME"], values: ["format"] });
-    const json2 = wantsJson(given);
-    const pipeline3 = await readPipeline(services, "status", given.positional("NAME"));
+    const json3 = wantsJson(given);
+    const pipeline4 = await readPipeline(services, "status", given.positional("NAME"));
     const views = [];
-    for (const stage of stages) views.push(await view(services, pipeline3, stage));
-    const pending = await pendingChanges(services, pipeline3);
-    const job = await unfinishedJob(services, pipeline3.name);
-    if (json2) {
+    for (const stage of stages) views.push(await view(services, pipeline4, stage));
+    const pending = await pendingChanges(services, pipeline4);
+    const job = await unfinishedJob(services, pipeline4.name);
+    if (json3) {
       const waiting = pending.changes === void 0 ? null : waitingJson(pending.changes);
-      const view2 = { pipeline: pipeline3.name, apps: views.map(toJson2), waiting, job: job?.job ?? null };
+      const view2 = { pipeline: pipeline4.name, apps: views.map(toJson2), waiting, job: job?.job ?? null };
       services.terminal.print(JSON.stringify(view2));
       return void 0;
     }
-    show2(services, pipeline3, views);
+    show2(services, pipeline4, views);
     if (pending.changes !== void 0)
       services.terminal.step(describeWaiting(pending.changes, services.clock.now()));
     if (job !== void 0)
@@ -31384,15 +31425,15 @@ function describeWaiting({ added, removed }, now) {
     return removed.length === 0 ? "both run the same commit" : `a promote would take ${removed.length} commits away`;
   return `a promote would bring ${added.length} ${added.length === 1 ? "commit" : "commits"}, the oldest from ${formatAge(now, oldest.at)}${gone}`;
 }
-async function view(services, pipeline3, stage) {
+async function view(services, pipeline4, stage) {
   const { dokku, store } = services;
-  const app = pipeline3[stage];
+  const app = pipeline4[stage];
   const exists = await dokku.appExists(app);
   return {
     stage,
     app,
     exists,
-    live: exists ? await findLive(services, pipeline3.name, app, stage) : { state: "not-deployed" },
+    live: exists ? await findLive(services, pipeline4.name, app, stage) : { state: "not-deployed" },
     containers: exists ? await appContainers(services, app) : [],
     deployBranch: exists ? await dokku.deployBranch(app) : void 0,
     underWay: await deployUnderWay(services, app, store)
@@ -31422,8 +31463,8 @@ function toJson2({ stage, app, exists, live, containers, deployBranch, underWay 
     underWay: underWay?.build ?? null
   };
 }
-function show2({ terminal, clock }, pipeline3, views) {
-  terminal.header(`Pipeline ${pipeline3.name}`);
+function show2({ terminal, clock }, pipeline4, views) {
+  terminal.header(`Pipeline ${pipeline4.name}`);
   for (const stageView of views) {
     const { stage, app, containers, deployBranch, underWay } = stageView;
     terminal.step(`${stage}: ${app}`);
@@ -31478,35 +31519,35 @@ var unlink = {
   ],
   async run(services, args) {
     const given = parseArguments(`flight-launch:${usage13}`, args, { required: ["NAME"], flags: ["dry-run"] });
-    const pipeline3 = await readPipeline(services, "unlink", given.positional("NAME"));
+    const pipeline4 = await readPipeline(services, "unlink", given.positional("NAME"));
     const { terminal, locks } = services;
-    terminal.header(`Removing pipeline ${pipeline3.name} (${pipeline3.staging}, ${pipeline3.production})`);
+    terminal.header(`Removing pipeline ${pipeline4.name} (${pipeline4.staging}, ${pipeline4.production})`);
     if (given.flag("dry-run")) return;
-    await refuseUnderWay(services, pipeline3);
-    const history2 = await locks.pipeline(pipeline3.name, "unlink", () => remove(services, pipeline3));
+    await refuseUnderWay(services, pipeline4);
+    const history2 = await locks.pipeline(pipeline4.name, "unlink", () => remove(services, pipeline4));
     if (history2 !== void 0) terminal.detail(`the history is kept in ${history2}`);
     terminal.detail("The apps keep their build-dir and deploy branch. To undo them:");
     for (const stage of stages) {
       terminal.detail(
-        `  dokku builder:set ${pipeline3[stage]} build-dir && dokku git:set ${pipeline3[stage]} deploy-branch`
+        `  dokku builder:set ${pipeline4[stage]} build-dir && dokku git:set ${pipeline4[stage]} deploy-branch`
       );
     }
   }
 };
-async function refuseUnderWay({ store, processes }, pipeline3) {
+async function refuseUnderWay({ store, processes }, pipeline4) {
   for (const stage of stages) {
-    const note = await store.note(pipeline3[stage]);
+    const note = await store.note(pipeline4[stage]);
     if (note === void 0 || await processes.startOf(note.process.pid) !== note.process.startedAt)
       continue;
-    throw new UserError(`${pipeline3[stage]} is being deployed (build ${note.build})`, {
+    throw new UserError(`${pipeline4[stage]} is being deployed (build ${note.build})`, {
       remedy: "Wait until that has ended and try again."
     });
   }
 }
-async function remove({ store, docker }, pipeline3) {
-  const { name } = pipeline3;
+async function remove({ store, docker }, pipeline4) {
+  const { name } = pipeline4;
   for (const stage of stages) {
-    if (await store.pipelineOf(pipeline3[stage]) === name) await store.unlink(pipeline3[stage]);
+    if (await store.pipelineOf(pipeline4[stage]) === name) await store.unlink(pipeline4[stage]);
   }
   for (const repository of [capturedRepository(name), installRepository(name)]) {
     for (const reference of await docker.imagesOf(repository)) await docker.removeImage(reference);
@@ -31544,30 +31585,30 @@ async function preDelete({ store, processes }, args) {
 }
 async function postDelete({ store, terminal }, args) {
   const [app = ""] = args;
-  const pipeline3 = await store.pipelineOf(app);
-  if (pipeline3 === void 0) return;
+  const pipeline4 = await store.pipelineOf(app);
+  if (pipeline4 === void 0) return;
   await store.unlink(app);
   terminal.step(
-    `${app} left pipeline ${pipeline3}, whose records stay; \`dokku flight-launch:unlink ${pipeline3}\` removes them`
+    `${app} left pipeline ${pipeline4}, whose records stay; \`dokku flight-launch:unlink ${pipeline4}\` removes them`
   );
 }
 async function postAppRenameSetup({ store, terminal }, args) {
   const [oldApp = "", newApp = ""] = args;
   const name = await store.pipelineOf(oldApp);
   if (name === void 0) return;
-  const pipeline3 = await store.pipeline(name);
-  const stage = stageOf(pipeline3, oldApp);
-  await store.savePipeline({ ...pipeline3, [stage]: newApp });
+  const pipeline4 = await store.pipeline(name);
+  const stage = stageOf(pipeline4, oldApp);
+  await store.savePipeline({ ...pipeline4, [stage]: newApp });
   await store.link(newApp, name);
   await store.unlink(oldApp);
   terminal.step(`${newApp} is now the ${stage} app of pipeline ${name}`);
 }
 async function postAppCloneSetup({ store, terminal }, args) {
   const [oldApp = "", newApp = ""] = args;
-  const pipeline3 = await store.pipelineOf(oldApp);
-  if (pipeline3 === void 0) return;
+  const pipeline4 = await store.pipelineOf(oldApp);
+  if (pipeline4 === void 0) return;
   terminal.warn(
-    `${newApp} is in no pipeline: it is built without the client of ${oldApp} (pipeline ${pipeline3}).`
+    `${newApp} is in no pipeline: it is built without the client of ${oldApp} (pipeline ${pipeline4}).`
   );
 }
 
@@ -31585,19 +31626,19 @@ async function postBuild(services, args) {
   const [builder = "", app = "", workTree = ""] = args;
   const { store, docker, terminal, clock } = services;
   const note = await placedNote(services, app, workTree);
-  const pipeline3 = await store.pipelineOf(app);
-  const record3 = pipeline3 === void 0 ? void 0 : await store.build(pipeline3, note.build);
-  if (pipeline3 === void 0 || record3 === void 0) {
+  const pipeline4 = await store.pipelineOf(app);
+  const record3 = pipeline4 === void 0 ? void 0 : await store.build(pipeline4, note.build);
+  if (pipeline4 === void 0 || record3 === void 0) {
     throw new UserError(`build ${note.build} of ${app} has no record any more`, { remedy: "Push again." });
   }
-  const appImage2 = `dokku/${app}:latest`;
+  const built = appImage(app);
   await terminal.timed("Keeping the image for promotion and rollback", async () => {
-    await docker.build(labelBuild(appImage2, note.build, note.commit));
+    await docker.build(labelBuild(built, note.build, note.commit));
     const repositoryEnv = builder === "herokuish" ? await services.workTree.read(workTree, ".env") : void 0;
     const ports = (await services.dokku.property("ports", app, "map-detected") ?? "").replaceAll("\n", " ").trim();
-    const capture = captureImage({ pipeline: pipeline3, build: note.build, builder, appImage: appImage2 }, repositoryEnv);
+    const capture = captureImage({ pipeline: pipeline4, build: note.build, builder, appImage: built }, repositoryEnv);
     const image2 = await docker.build(capture);
-    await store.saveBuild(pipeline3, {
+    await store.saveBuild(pipeline4, {
       ...record3,
       captured: { at: clock.now(), builder, image: image2, reference: capture.tag, ports }
     });
@@ -31610,15 +31651,15 @@ async function postDeploy(services, args) {
   const { store, terminal, env } = services;
   const note = await store.note(app);
   if (note === void 0 || note.buildId !== env.DOKKU_BUILD_ID) return;
-  const pipeline3 = await store.pipelineOf(app);
-  if (pipeline3 === void 0) return;
+  const pipeline4 = await store.pipelineOf(app);
+  if (pipeline4 === void 0) return;
   const containers = await appContainers(services, app);
-  const record3 = await store.build(pipeline3, note.build);
+  const record3 = await store.build(pipeline4, note.build);
   if (record3 === void 0 || !containers.some(({ build: build2 }) => build2 === note.build)) return;
-  await recordDeploy(services, pipeline3, stageOf(await store.pipeline(pipeline3), app), record3);
+  await recordDeploy(services, pipeline4, stageOf(await store.pipeline(pipeline4), app), record3);
   await store.removeNote(app);
   terminal.step(`flight-launch: build ${note.build} is live on ${app}`);
-  await applyRetention(services, pipeline3, await findRemovable(services, pipeline3));
+  await applyRetention(services, pipeline4, await findRemovable(services, pipeline4));
 }
 
 // src/hooks/pre-build.ts
@@ -31851,8 +31892,8 @@ function parseConfiguration(text2) {
   const result = schema.safeParse(file2, { reportInput: true });
   const problems = (result.error?.issues ?? []).flatMap(describeIssue).concat(crossFieldProblems(file2));
   if (problems.length > 0 || !result.success) throw configurationError(problems);
-  const { $schema: _, ...configuration } = result.data;
-  return configuration;
+  const { $schema: _, ...configuration2 } = result.data;
+  return configuration2;
 }
 function configurationError(problems) {
   return new UserError(
@@ -31861,12 +31902,12 @@ function configurationError(problems) {
   );
 }
 function parseJson(text2) {
-  const json2 = text2.startsWith("\uFEFF") ? text2.slice(1) : text2;
+  const json3 = text2.startsWith("\uFEFF") ? text2.slice(1) : text2;
   try {
-    return JSON.parse(json2);
+    return JSON.parse(json3);
   } catch (error62) {
     if (!(error62 instanceof SyntaxError)) throw error62;
-    throw configurationError([`not valid JSON: ${printable(error62.message)}${lineOf(json2, error62.message)}`]);
+    throw configurationError([`not valid JSON: ${printable(error62.message)}${lineOf(json3, error62.message)}`]);
   }
 }
 function lineOf(text2, message) {
@@ -32012,22 +32053,22 @@ async function preReceive(services, args) {
   if (app === void 0 || workTree === void 0 || commit === void 0) {
     throw new Error(`core-post-extract takes APP, WD and REV, not ${JSON.stringify(args)}`);
   }
-  const pipeline3 = await services.store.pipelineOf(app);
-  if (pipeline3 === void 0) return;
-  const note = await openNote(services, pipeline3, app, workTree, commit);
+  const pipeline4 = await services.store.pipelineOf(app);
+  if (pipeline4 === void 0) return;
+  const note = await openNote(services, pipeline4, app, workTree, commit);
   try {
-    const record3 = await prepare(services, pipeline3, note);
-    await services.store.saveBuild(pipeline3, record3);
+    const record3 = await prepare(services, pipeline4, note);
+    await services.store.saveBuild(pipeline4, record3);
     await services.store.saveNote({ ...note, placed: true });
   } catch (error62) {
     await services.store.removeNote(app);
     throw error62;
   }
 }
-async function openNote({ store, env, clock, processes }, pipeline3, app, workTree, commit) {
+async function openNote({ store, env, clock, processes }, pipeline4, app, workTree, commit) {
   const pid = Number(env.DOKKU_PID ?? process.ppid);
   const buildId = env.DOKKU_BUILD_ID ?? `pid-${String(pid)}`;
-  const taken = new Set(await store.buildNames(pipeline3));
+  const taken = new Set(await store.buildNames(pipeline4));
   const note = {
     format: 1,
     app,
@@ -32045,23 +32086,23 @@ async function openNote({ store, env, clock, processes }, pipeline3, app, workTr
 }
 async function prepare(services, pipelineName2, note) {
   const { store, terminal, locks } = services;
-  const pipeline3 = await store.pipeline(pipelineName2);
-  const settings = effectiveSettings(pipeline3.settings);
+  const pipeline4 = await store.pipeline(pipelineName2);
+  const settings = effectiveSettings(pipeline4.settings);
   const source = services.source(note.app, note.commit);
-  const configuration = await readConfiguration(source);
-  await checkServerFolder(services, source, configuration, note);
-  const plan = await planClient(services, pipelineName2, note, source, configuration, settings);
+  const configuration2 = await readConfiguration(source);
+  await checkServerFolder(services, source, configuration2, note);
+  const plan = await planClient(services, pipelineName2, note, source, configuration2, settings);
   terminal.step(`flight-launch: build ${note.build} of pipeline ${pipelineName2}`);
   const artifact = await locks.artifact(pipelineName2, plan.key, `build ${note.build}`, async () => {
     const made = await stored(services, pipelineName2, plan) ?? await build(services, pipelineName2, plan, source);
-    await place(services, pipelineName2, configuration, note.workTree, plan.key);
+    await place(services, pipelineName2, configuration2, note.workTree, plan.key);
     return made;
   });
   await services.workTree.keep(
-    await source.archive([configuration.server.folder]),
+    await source.archive([configuration2.server.folder]),
     store.serverTreePath(pipelineName2, note.build)
   );
-  const version2 = await versionOf(source, configuration);
+  const version2 = await versionOf(source, configuration2);
   return {
     format: 1,
     name: note.build,
@@ -32076,18 +32117,18 @@ async function prepare(services, pipelineName2, note) {
       sha256: artifact.sha256,
       installHash: plan.install.hash,
       env: Object.fromEntries(
-        configuration.client.env.map((name) => {
+        configuration2.client.env.map((name) => {
           const value = plan.env[name];
           return [name, value === void 0 ? null : valueDigest(value)];
         })
       )
     },
-    server: configuration.server,
+    server: configuration2.server,
     live: {}
   };
 }
-async function versionOf(source, configuration) {
-  for (const file2 of versionFiles(configuration)) {
+async function versionOf(source, configuration2) {
+  for (const file2 of versionFiles(configuration2)) {
     const entry = await source.entry(file2.path);
     if (entry?.mode !== "100644" && entry?.mode !== "100755") continue;
     const text2 = await source.read(entry, maxManifestBytes).then(String, ignoreUserError);
@@ -32134,8 +32175,8 @@ async function checkServerFolder({ dokku }, source, { server }, { app }) {
     }
   );
 }
-async function planClient(services, pipeline3, note, source, configuration, settings) {
-  const { client } = configuration;
+async function planClient(services, pipeline4, note, source, configuration2, settings) {
+  const { client } = configuration2;
   const folder2 = await clientFolder2(source, client.folder);
   const installInputs = client.installInputs.map((path6) => normalizePath(`${client.folder}/${path6}`));
   const entries = await source.entries([client.folder, ...installInputs]);
@@ -32144,18 +32185,18 @@ async function planClient(services, pipeline3, note, source, configuration, sett
     entries.find((entry) => entry.path === `${client.folder}/${name}`),
     maxManifestBytes
   );
-  const project = inspectClient(configuration, entries, {
+  const project = inspectClient(configuration2, entries, {
     packageJson: await text2("package.json"),
     nvmrc: await text2(".nvmrc"),
     nodeVersionFile: await text2(".node-version")
   });
   const inputs = await Promise.all(client.inputs.map((path6) => inputEntry(source, path6)));
   const reference = client.image ?? (settings.clientImage ?? "node:{version}-slim").replaceAll("{version}", project.nodeVersion);
-  const imageId = await services.clientBuilder(pipeline3).resolveImage(reference);
+  const imageId = await services.clientBuilder(pipeline4).resolveImage(reference);
   const env = client.env.length === 0 ? {} : pick2(await services.dokku.config(note.app), client.env);
   const output2 = client.output === void 0 ? ["dist", "build"] : [client.output];
   return {
-    pipeline: pipeline3,
+    pipeline: pipeline4,
     build: note.build,
     key: clientKey({
       folder: { path: client.folder, tree: folder2.id },
@@ -32219,37 +32260,37 @@ function pick2(all, names) {
   }
   return picked;
 }
-async function stored(services, pipeline3, { key }) {
+async function stored(services, pipeline4, { key }) {
   const { store, terminal, clock } = services;
-  const record3 = await store.artifact(pipeline3, key);
+  const record3 = await store.artifact(pipeline4, key);
   if (record3 === void 0) return void 0;
-  if (!await store.artifactIntact(pipeline3, record3)) {
+  if (!await store.artifactIntact(pipeline4, record3)) {
     terminal.warn("The stored client is damaged and is built again.");
     return void 0;
   }
   terminal.step(`Client unchanged: taking the one built ${formatAge(clock.now(), record3.builtAt)}`);
   return record3;
 }
-async function build(services, pipeline3, plan, source) {
+async function build(services, pipeline4, plan, source) {
   const { store, terminal, clock } = services;
   const started = clock.now();
-  const aside = store.partialArtifactPath(pipeline3, plan.build);
-  return store.withLog(pipeline3, plan.build, async (log) => {
-    const artifact = await services.clientBuilder(pipeline3).build(plan, source, aside, (line) => {
+  const aside = store.partialArtifactPath(pipeline4, plan.build);
+  return store.withLog(pipeline4, plan.build, async (log) => {
+    const artifact = await services.clientBuilder(pipeline4).build(plan, source, aside, (line) => {
       log(line);
       terminal.detail(line);
     });
     await store.saveArtifact(
-      pipeline3,
+      pipeline4,
       { format: 1, key: plan.key, ...artifact, builtAt: clock.now(), durationMs: clock.now() - started },
       aside
     );
     return artifact;
   });
 }
-async function place(services, pipeline3, { server }, workTree, key) {
+async function place(services, pipeline4, { server }, workTree, key) {
   const { terminal, store } = services;
-  const replaced = await services.workTree.place(store.artifactPath(pipeline3, key), workTree, server.public);
+  const replaced = await services.workTree.place(store.artifactPath(pipeline4, key), workTree, server.public);
   terminal.step(`Client placed in ${normalizePath(`${server.folder}/${server.public}`)}`);
   const shown = replaced.slice(0, 10).map((path6) => printable(path6));
   if (replaced.length > shown.length) shown.push(`and ${String(replaced.length - shown.length)} more`);
@@ -32296,8 +32337,8 @@ async function putOnProduction(services, pipelineName2, job, buildId, settling) 
   }
 }
 async function run(work) {
-  const { services, pipeline: pipeline3, journal, job, settling } = work;
-  const told = (await services.store.history(pipeline3)).find((line) => line.job === job.id);
+  const { services, pipeline: pipeline4, journal, job, settling } = work;
+  const told = (await services.store.history(pipeline4)).find((line) => line.job === job.id);
   if (told !== void 0) return endedAs(told.result);
   const noted = lastStep(journal, "noted");
   if (noted !== void 0) return conclude(work, noted.before, noted.dokkuPid);
@@ -32340,26 +32381,35 @@ async function noteBefore({ services, app }) {
   };
 }
 async function release(work, { revisionName }) {
-  const { services, pipeline: pipeline3, app, record: record3 } = work;
-  const { dokku, docker, store, terminal } = services;
+  const { services, pipeline: pipeline4, app, record: record3 } = work;
+  const { dokku, store, terminal } = services;
   const { captured } = record3;
   if (captured === void 0) throw new UserError(`build ${record3.name} has no image`);
   terminal.header(`Putting build ${record3.name} on ${app}`);
   await dokku.setProperty("git", app, "source-image", null);
   await services.workTree.unpacked(
-    store.serverTreePath(pipeline3, record3.name),
+    store.serverTreePath(pipeline4, record3.name),
     (tree) => dokku.announceTree(app, tree, record3.commit)
   );
   if (revisionName !== "") await dokku.setConfig(app, revisionName, record3.commit);
-  await docker.tag(captured.image, appImage(app));
+  await nameImage(work, captured.image);
   const ports = captured.builder === "herokuish" ? await dokku.herokuishPorts(app) : captured.ports;
   await dokku.setDetected(app, captured.builder, ports);
   const status2 = await dokku.release(app, (pid) => announce(work, "releasing", pid));
   await say(work, { step: "released", status: status2 });
 }
+async function nameImage({ services, app, record: record3 }, image2) {
+  const { docker, dokku, terminal } = services;
+  const pushed = pushRepository(await dokku.startedImage(app)) !== void 0;
+  if (!pushed || !holdsConfigurationOfOthers(record3, app)) return docker.tag(image2, appImage(app));
+  await terminal.timed(
+    `Taking the configuration of ${record3.app} out of all layers, since they are pushed`,
+    () => docker.tagWithout(image2, isConfiguration, appImage(app))
+  );
+}
 async function conclude(work, before2, dokkuPid) {
-  const { services, pipeline: pipeline3, app, job } = work;
-  const released = lastStep(await services.jobs.journal(pipeline3, job.id), "released");
+  const { services, pipeline: pipeline4, app, job } = work;
+  const released = lastStep(await services.jobs.journal(pipeline4, job.id), "released");
   const expected = released?.status === 0 ? [] : await services.dokku.processes(app, dokkuPid);
   switch (howFar(await appContainers(services, app), expected, job.build)) {
     case "all":
@@ -32372,17 +32422,28 @@ async function conclude(work, before2, dokkuPid) {
   }
 }
 async function finish(work) {
-  const { services, pipeline: pipeline3, app, record: record3 } = work;
+  const { services, pipeline: pipeline4, app, record: record3 } = work;
   const { dokku, repository, store, terminal } = services;
-  const { staging } = await store.pipeline(pipeline3);
+  const { staging } = await store.pipeline(pipeline4);
   const ref = promotedRef(record3.name);
   if (await repository.has(app, record3.commit)) await repository.keep(app, ref, record3.commit);
   else await repository.fetch(staging, app, record3.commit, ref);
   await repository.moveBranch(app, await dokku.deployBranch(app), record3.commit);
   await dokku.setDeploySource(app, buildSourceType, record3.name);
-  await noteLive(services, pipeline3, "production", record3);
+  await noteLive(services, pipeline4, "production", record3);
+  await untagFormer(work);
   terminal.step(`Build ${record3.name} is live on ${app}`);
   return end(work, "live", void 0);
+}
+async function untagFormer({ services, app }) {
+  const { docker, dokku } = services;
+  const started = await dokku.startedImage(app);
+  const pushedTo = pushRepository(started);
+  if (pushedTo === void 0) return;
+  const names = [...await docker.imagesOf(pushedTo), ...await docker.imagesOf(started.repository)];
+  for (const name of new Set(namesPushedBefore(started, names))) {
+    if ((await docker.image(name))?.labels["com.dokku.app-name"] === app) await docker.untag(name);
+  }
 }
 async function putBack(work, before2, dokkuPid) {
   const { services, app, record: record3 } = work;
@@ -32413,14 +32474,21 @@ async function stopStrays({ services, app, record: record3 }) {
   });
   for (const id of running) if (!counted.has(id)) await docker.stop(id);
 }
-async function putBackImage({ services, app, record: record3 }, { image: image2 }) {
-  const { docker } = services;
-  if (image2 === null) return docker.untag(appImage(app));
+async function putBackImage(work, { image: image2 }) {
+  const { services, app, record: record3 } = work;
+  const { docker, dokku } = services;
+  const started = await dokku.startedImage(app);
+  const tagged = (await docker.image(startedReference(started)))?.labels[buildLabel] === record3.name;
+  const names = tagged ? imageNames(app, started) : [appImage(app)];
+  const former = image2 === null ? void 0 : await formerImage(work, image2);
+  for (const name of names) await (former === void 0 ? docker.untag(name) : docker.tag(former, name));
+}
+async function formerImage({ services, app, record: record3 }, image2) {
   const running = (await appContainers(services, app)).filter(({ build: build2 }) => build2 !== record3.name);
   for (const candidate of [image2, ...running.map((container2) => container2.image)]) {
-    if (await docker.image(candidate) !== void 0) return docker.tag(candidate, appImage(app));
+    if (await services.docker.image(candidate) !== void 0) return candidate;
   }
-  await docker.untag(appImage(app));
+  return void 0;
 }
 async function switchBack(work, before2, dokkuPid) {
   const { services, app, job } = work;
@@ -32456,7 +32524,7 @@ function endedAs(result) {
   return { step: "ended", result, exit: exits[result] };
 }
 async function end(work, result, message) {
-  const { services, pipeline: pipeline3, app, job, record: record3 } = work;
+  const { services, pipeline: pipeline4, app, job, record: record3 } = work;
   const { store, clock, terminal } = services;
   if (message !== void 0) terminal.warn(`flight-launch: the ${job.kind} failed. ${message}`);
   const entry = {
@@ -32470,30 +32538,27 @@ async function end(work, result, message) {
     result,
     durationMs: clock.now() - job.createdAt
   };
-  await store.appendHistory(pipeline3, entry);
+  await store.appendHistory(pipeline4, entry);
   return endedAs(result);
 }
 async function announce(work, step, pid) {
   const startedAt = await work.services.processes.startOf(pid) ?? "";
   await say(work, { step, process: { pid, startedAt } });
 }
-function say({ services, pipeline: pipeline3, job }, entry) {
-  return append(services, pipeline3, job.id, entry);
+function say({ services, pipeline: pipeline4, job }, entry) {
+  return append(services, pipeline4, job.id, entry);
 }
-function append({ jobs, clock }, pipeline3, job, entry) {
-  return jobs.append(pipeline3, job, { format: 1, at: clock.now(), ...entry });
-}
-function appImage(app) {
-  return `dokku/${app}:latest`;
+function append({ jobs, clock }, pipeline4, job, entry) {
+  return jobs.append(pipeline4, job, { format: 1, at: clock.now(), ...entry });
 }
 function asError(reason) {
   return reason instanceof Error ? reason : new Error(String(reason));
 }
 
 // src/wiring.ts
-var import_node_os5 = require("node:os");
-var import_node_path17 = require("node:path");
-var import_promises27 = require("node:timers/promises");
+var import_node_os6 = require("node:os");
+var import_node_path18 = require("node:path");
+var import_promises29 = require("node:timers/promises");
 
 // src/adapters/client-builder.ts
 var import_node_crypto3 = require("node:crypto");
@@ -33349,8 +33414,8 @@ var ContainerClientBuilder = class {
    * Removes containers that a killed process left.
    * @param key of the artifact whose lock the caller holds, if any
    */
-  async sweep(pipeline3, key) {
-    const listed = await this.docker.run(listContainers(pipeline3), this.#abortable());
+  async sweep(pipeline4, key) {
+    const listed = await this.docker.run(listContainers(pipeline4), this.#abortable());
     const left = leftContainers(listed, key, this.clock.now());
     if (left.length > 0) await this.docker.run(removeContainers(left));
   }
@@ -33599,6 +33664,117 @@ function diskFull(cause) {
 }
 function capital2(text2) {
   return text2.charAt(0).toUpperCase() + text2.slice(1);
+}
+
+// src/adapters/image-archive.ts
+var import_node_crypto4 = require("node:crypto");
+var import_node_fs10 = require("node:fs");
+var import_promises17 = require("node:fs/promises");
+var import_node_os4 = require("node:os");
+var import_node_path11 = require("node:path");
+var import_promises18 = require("node:stream/promises");
+
+// src/domain/tar-filter.ts
+var withoutContent = /* @__PURE__ */ new Set(["1", "2", "3", "4", "5", "6"]);
+var TarFilter = class {
+  /** @param unwanted of a path without `./` before and `/` behind it */
+  constructor(unwanted) {
+    this.unwanted = unwanted;
+  }
+  unwanted;
+  #dropped = false;
+  /** Header that is not complete yet. */
+  #block = Buffer.alloc(0);
+  /** Headers that tell of the entry to come, and go the way that it goes. */
+  #held = [];
+  #extension;
+  #name;
+  #size;
+  /** Bytes of content and padding until the next header, and whether they are let through. */
+  #left = 0;
+  #passes = true;
+  get dropped() {
+    return this.#dropped;
+  }
+  /** @returns what is let through, in pieces */
+  *push(chunk) {
+    let rest = chunk;
+    while (rest.length > 0) {
+      if (this.#left > 0) {
+        const piece = rest.subarray(0, this.#left);
+        rest = rest.subarray(piece.length);
+        this.#left -= piece.length;
+        if (this.#extension !== void 0) this.#extend(this.#extension, piece);
+        else if (this.#passes) yield piece;
+        continue;
+      }
+      const missing = blockBytes - this.#block.length;
+      this.#block = Buffer.concat([this.#block, rest.subarray(0, missing)]);
+      rest = rest.subarray(missing);
+      if (this.#block.length < blockBytes) return;
+      const block = this.#block;
+      this.#block = Buffer.alloc(0);
+      yield* this.#header(block);
+    }
+  }
+  /** To be called after the last byte. @throws Error where the archive was cut */
+  end() {
+    if (this.#left > 0 || this.#block.length > 0 || this.#held.length > 0) throw new Error("a layer was cut");
+  }
+  *#header(block) {
+    if (block.every((byte) => byte === 0)) {
+      yield block;
+      return;
+    }
+    if (block.toString("latin1", 257, 262) !== "ustar") throw new Error("a layer is no tar that can be read");
+    const type = block[156] === 0 ? "0" : String.fromCharCode(block[156] ?? 0);
+    const size = number4(block.subarray(124, 136));
+    if (["x", "g", "L", "K"].includes(type)) {
+      this.#held.push(block);
+      this.#extension = { type, size, body: [] };
+      this.#left = size + paddingBytes(size);
+      return;
+    }
+    const path6 = (this.#name ?? nameOf(block).toString()).replace(/^(?:\.?\/)+/, "").replace(/\/+$/, "");
+    this.#passes = !this.unwanted(path6);
+    if (this.#passes) yield Buffer.concat([...this.#held, block]);
+    else this.#dropped = true;
+    const content = withoutContent.has(type) ? 0 : this.#size ?? size;
+    this.#left = content + paddingBytes(content);
+    this.#held = [];
+    this.#name = this.#size = void 0;
+  }
+  #extend(extension, piece) {
+    this.#held.push(piece);
+    extension.body.push(piece);
+    if (this.#left > 0) return;
+    const body = Buffer.concat(extension.body).subarray(0, extension.size);
+    if (extension.type === "L") this.#name = body.toString().replace(/\0.*$/s, "");
+    if (extension.type === "x") {
+      const records = paxRecords(body);
+      this.#name = records.get("path") ?? this.#name;
+      const size = records.get("size");
+      if (size !== void 0) this.#size = Number(size);
+    }
+    this.#extension = void 0;
+  }
+};
+function number4(field) {
+  if (((field[0] ?? 0) & 128) === 0)
+    return parseInt(field.toString("latin1").replace(/[\0 ]+$/, "") || "0", 8);
+  return field.subarray(1).reduce((sum, byte) => sum * 256 + byte, 0);
+}
+function paxRecords(body) {
+  const records = /* @__PURE__ */ new Map();
+  for (let rest = body; rest.length > 0; ) {
+    const length = parseInt(rest.toString("latin1", 0, 20), 10);
+    if (!(length > 0 && length <= rest.length))
+      throw new Error("an extended header of a layer has a wrong length");
+    const [, key = "", value = ""] = /^\d+ ([^=]+)=(.*)\n$/s.exec(rest.toString("utf8", 0, length)) ?? [];
+    records.set(key, value);
+    rest = rest.subarray(length);
+  }
+  return records;
 }
 
 // node_modules/is-plain-obj/index.js
@@ -34900,8 +35076,8 @@ var normalizeSignal = ({
     signals: { [name]: constantSignal }
   } = import_node_os.constants;
   const supported = constantSignal !== void 0;
-  const number4 = supported ? constantSignal : defaultNumber;
-  return { name, number: number4, description, supported, action, forced, standard };
+  const number5 = supported ? constantSignal : defaultNumber;
+  return { name, number: number5, description, supported, action, forced, standard };
 };
 
 // node_modules/human-signals/build/src/main.js
@@ -34911,33 +35087,33 @@ var getSignalsByName = () => {
 };
 var getSignalByName = ({
   name,
-  number: number4,
+  number: number5,
   description,
   supported,
   action,
   forced,
   standard
-}) => [name, { name, number: number4, description, supported, action, forced, standard }];
+}) => [name, { name, number: number5, description, supported, action, forced, standard }];
 var signalsByName = getSignalsByName();
 var getSignalsByNumber = () => {
   const signals2 = getSignals();
   const length = SIGRTMAX + 1;
   const signalsA = Array.from(
     { length },
-    (value, number4) => getSignalByNumber(number4, signals2)
+    (value, number5) => getSignalByNumber(number5, signals2)
   );
   return Object.assign({}, ...signalsA);
 };
-var getSignalByNumber = (number4, signals2) => {
-  const signal = findSignalByNumber(number4, signals2);
+var getSignalByNumber = (number5, signals2) => {
+  const signal = findSignalByNumber(number5, signals2);
   if (signal === void 0) {
     return {};
   }
   const { name, description, supported, action, forced, standard } = signal;
   return {
-    [number4]: {
+    [number5]: {
       name,
-      number: number4,
+      number: number5,
       description,
       supported,
       action,
@@ -34946,12 +35122,12 @@ var getSignalByNumber = (number4, signals2) => {
     }
   };
 };
-var findSignalByNumber = (number4, signals2) => {
-  const signal = signals2.find(({ name }) => import_node_os2.constants.signals[name] === number4);
+var findSignalByNumber = (number5, signals2) => {
+  const signal = signals2.find(({ name }) => import_node_os2.constants.signals[name] === number5);
   if (signal !== void 0) {
     return signal;
   }
-  return signals2.find((signalA) => signalA.number === number4);
+  return signals2.find((signalA) => signalA.number === number5);
 };
 var signalsByNumber = getSignalsByNumber();
 
@@ -40482,6 +40658,53 @@ function text(output2) {
   return typeof output2 === "string" ? output2 : "";
 }
 
+// src/adapters/image-archive.ts
+var manifest = external_exports.tuple([external_exports.object({ Config: external_exports.string(), Layers: external_exports.array(external_exports.string()) })]);
+var configuration = external_exports.looseObject({ rootfs: external_exports.looseObject({ diff_ids: external_exports.array(external_exports.string()) }) });
+async function withoutFiles(saved, unwanted, reference, env, work) {
+  const folder2 = await (0, import_promises17.mkdtemp)((0, import_node_path11.join)((0, import_node_os4.tmpdir)(), "flight-launch-"));
+  try {
+    await run2("tar", ["--extract", `--directory=${folder2}`], { env, input: saved });
+    const [{ Config, Layers }] = manifest.parse(await json2((0, import_node_path11.join)(folder2, "manifest.json")));
+    const config2 = configuration.parse(await json2((0, import_node_path11.join)(folder2, Config)));
+    const digests = /* @__PURE__ */ new Map();
+    for (const [index, layer] of Layers.slice(0, -1).entries()) {
+      const file2 = await (0, import_promises17.realpath)((0, import_node_path11.join)(folder2, layer));
+      const digest = digests.get(file2) ?? await rewrite(file2, unwanted);
+      if (digest === void 0) continue;
+      digests.set(file2, digest);
+      config2.rootfs.diff_ids[index] = digest;
+    }
+    const described = [{ Config: "config.json", RepoTags: [reference], Layers }];
+    await (0, import_promises17.writeFile)((0, import_node_path11.join)(folder2, "config.json"), JSON.stringify(config2));
+    await (0, import_promises17.writeFile)((0, import_node_path11.join)(folder2, "manifest.json"), JSON.stringify(described));
+    const names = ["manifest.json", "config.json", ...new Set(Layers)];
+    const packed = stream("tar", ["--create", "--dereference", `--directory=${folder2}`, ...names], { env });
+    packed.stderr.resume();
+    await work(packed.stdout);
+    await packed.done;
+  } finally {
+    await (0, import_promises17.rm)(folder2, { recursive: true, force: true });
+  }
+}
+async function rewrite(file2, unwanted) {
+  const filter = new TarFilter(unwanted);
+  const hash3 = (0, import_node_crypto4.createHash)("sha256");
+  for await (const piece of filtered(file2, filter)) hash3.update(piece);
+  if (!filter.dropped) return void 0;
+  const aside = `${file2}.rewritten`;
+  await (0, import_promises18.pipeline)(filtered(file2, new TarFilter(unwanted)), (0, import_node_fs10.createWriteStream)(aside));
+  await (0, import_promises17.rename)(aside, file2);
+  return `sha256:${hash3.digest("hex")}`;
+}
+async function* filtered(file2, filter) {
+  for await (const chunk of (0, import_node_fs10.createReadStream)(file2)) yield* filter.push(chunk);
+  filter.end();
+}
+async function json2(path6) {
+  return JSON.parse(await (0, import_promises17.readFile)(path6, "utf8"));
+}
+
 // src/adapters/docker.ts
 var image = external_exports.object({
   Id: external_exports.string(),
@@ -40573,6 +40796,14 @@ var DockerEngine = class {
   async tag(source, reference) {
     await this.run(["image", "tag", source, reference]);
   }
+  async tagWithout(source, unwanted, reference) {
+    const saved = this.stream(["image", "save", source]);
+    saved.stderr.resume();
+    await withoutFiles(saved.stdout, unwanted, reference, this.env, async (archive) => {
+      await saved.done;
+      await this.run(["image", "load", "--quiet"], { input: archive });
+    });
+  }
   async removeImage(reference) {
     await unlessAbsent(this.run(["image", "rm", reference]));
   }
@@ -40652,8 +40883,8 @@ function explained(error62) {
 }
 
 // src/adapters/dokku.ts
-var import_promises17 = require("node:fs/promises");
-var import_node_path11 = require("node:path");
+var import_promises19 = require("node:fs/promises");
+var import_node_path12 = require("node:path");
 var DokkuHost = class {
   constructor(has) {
     this.has = has;
@@ -40687,6 +40918,14 @@ var DokkuHost = class {
   }
   async scheduler(app) {
     return (await this.trigger("scheduler-detect", app)).trim() || "docker-local";
+  }
+  async startedImage(app) {
+    const answer = async (name) => (await this.trigger(name, app)).trim();
+    return {
+      server: await answer("deployed-app-repository"),
+      repository: await answer("deployed-app-image-repo") || appRepository(app),
+      pushedTag: await answer("deployed-app-image-tag") || void 0
+    };
   }
   async property(plugin, app, key) {
     const value = await this.withProperties('fn-plugin-property-get "$@"', plugin, app, key);
@@ -40748,11 +40987,11 @@ var DokkuHost = class {
     return this.deployTrigger(["deploy", app, "latest"], started);
   }
   async removeLeftovers(app, dokkuPid) {
-    const data = (0, import_node_path11.join)(this.has.libRoot, "data");
+    const data = (0, import_node_path12.join)(this.has.libRoot, "data");
     for (const plugin of await namesIn(data)) {
-      for (const folder2 of [(0, import_node_path11.join)(data, plugin, app), (0, import_node_path11.join)(data, plugin, `app-${app}`)]) {
+      for (const folder2 of [(0, import_node_path12.join)(data, plugin, app), (0, import_node_path12.join)(data, plugin, `app-${app}`)]) {
         const left = (await namesIn(folder2)).filter((name) => name.split(".").includes(String(dokkuPid)));
-        for (const name of left) await (0, import_promises17.rm)((0, import_node_path11.join)(folder2, name), { recursive: true, force: true });
+        for (const name of left) await (0, import_promises19.rm)((0, import_node_path12.join)(folder2, name), { recursive: true, force: true });
       }
     }
   }
@@ -40761,12 +41000,12 @@ var DokkuHost = class {
     return JSON.parse(output2);
   }
   async containers(app) {
-    const folder2 = (0, import_node_path11.join)(this.has.dokkuRoot, app);
+    const folder2 = (0, import_node_path12.join)(this.has.dokkuRoot, app);
     const found = [];
     for (const name of await namesIn(folder2)) {
       const process10 = /^CONTAINER\.([A-Za-z0-9_-]+\.[0-9]+)$/.exec(name)?.[1];
       if (process10 === void 0) continue;
-      const id = await containerId((0, import_node_path11.join)(folder2, name));
+      const id = await containerId((0, import_node_path12.join)(folder2, name));
       if (id !== void 0) found.push({ process: process10, id });
     }
     return found.sort((a2, b) => a2.process.localeCompare(b.process, "en", { numeric: true }));
@@ -40790,7 +41029,7 @@ var DokkuHost = class {
   /** Whether an access-control plugin answers a trigger. `20_events` only records, as Dokku itself sees it. */
   async implemented(trigger) {
     for (const plugin of await namesIn(this.has.pluginsPath)) {
-      if (plugin !== "20_events" && await isExecutable((0, import_node_path11.join)(this.has.pluginsPath, plugin, trigger)))
+      if (plugin !== "20_events" && await isExecutable((0, import_node_path12.join)(this.has.pluginsPath, plugin, trigger)))
         return true;
     }
     return false;
@@ -40843,7 +41082,7 @@ function denied(command2, app) {
 }
 async function isExecutable(path6) {
   try {
-    await (0, import_promises17.access)(path6, import_promises17.constants.X_OK);
+    await (0, import_promises19.access)(path6, import_promises19.constants.X_OK);
     return true;
   } catch (error62) {
     if (isMissing(error62) || hasCode(error62, "EACCES")) return false;
@@ -40852,7 +41091,7 @@ async function isExecutable(path6) {
 }
 async function containerId(path6) {
   try {
-    return (await (0, import_promises17.readFile)(path6, "utf8")).trim() || void 0;
+    return (await (0, import_promises19.readFile)(path6, "utf8")).trim() || void 0;
   } catch (error62) {
     if (isMissing(error62)) return void 0;
     throw error62;
@@ -40860,8 +41099,8 @@ async function containerId(path6) {
 }
 
 // src/adapters/git.ts
-var import_promises18 = require("node:fs/promises");
-var import_node_path12 = require("node:path");
+var import_promises20 = require("node:fs/promises");
+var import_node_path13 = require("node:path");
 
 // src/domain/changes.ts
 var commitFormat = "%H%x00%an%x00%s%x00%ct%x01";
@@ -40923,7 +41162,7 @@ var Git = class {
   }
   async fetch(from, to, commit, ref) {
     const serve = "git -c uploadpack.allowAnySHA1InWant=true upload-pack";
-    const source = (0, import_node_path12.join)(this.uses.dokkuRoot, from);
+    const source = (0, import_node_path13.join)(this.uses.dokkuRoot, from);
     await run2(
       "git",
       ["fetch", "--quiet", "--no-tags", `--upload-pack=${serve}`, source, `+${commit}:${ref}`],
@@ -40938,7 +41177,7 @@ var Git = class {
   async changes([first, second], from, to) {
     const env = {
       ...this.appEnvironment(first),
-      GIT_ALTERNATE_OBJECT_DIRECTORIES: (0, import_node_path12.join)(this.uses.dokkuRoot, second, "objects")
+      GIT_ALTERNATE_OBJECT_DIRECTORIES: (0, import_node_path13.join)(this.uses.dokkuRoot, second, "objects")
     };
     const git = async (...args) => (await run2("git", args, { env })).stdout;
     const log = (range) => git("log", `--format=${commitFormat}`, "--end-of-options", range, "--");
@@ -40949,12 +41188,12 @@ var Git = class {
     };
   }
   appEnvironment(app) {
-    return { ...this.uses.env, GIT_DIR: (0, import_node_path12.join)(this.uses.dokkuRoot, app), ...isolation };
+    return { ...this.uses.env, GIT_DIR: (0, import_node_path13.join)(this.uses.dokkuRoot, app), ...isolation };
   }
   async reader(app, args) {
-    this.readerMade ??= makeReader((0, import_node_path12.join)(this.uses.root, "reader.git"));
+    this.readerMade ??= makeReader((0, import_node_path13.join)(this.uses.root, "reader.git"));
     const gitDir = await this.readerMade;
-    const objects = (0, import_node_path12.join)(this.uses.dokkuRoot, app, "objects");
+    const objects = (0, import_node_path13.join)(this.uses.dokkuRoot, app, "objects");
     return {
       args,
       env: {
@@ -40976,10 +41215,10 @@ var isolation = {
   LC_ALL: "C"
 };
 async function makeReader(gitDir) {
-  for (const folder2 of ["objects", "refs", "info"]) await (0, import_promises18.mkdir)((0, import_node_path12.join)(gitDir, folder2), { recursive: true });
+  for (const folder2 of ["objects", "refs", "info"]) await (0, import_promises20.mkdir)((0, import_node_path13.join)(gitDir, folder2), { recursive: true });
   const attributes = "* -text !eol !working-tree-encoding -ident !filter -export-ignore -export-subst\n";
-  await writeDurably((0, import_node_path12.join)(gitDir, "info", "attributes"), attributes);
-  await writeDurably((0, import_node_path12.join)(gitDir, "HEAD"), "ref: refs/heads/none\n");
+  await writeDurably((0, import_node_path13.join)(gitDir, "info", "attributes"), attributes);
+  await writeDurably((0, import_node_path13.join)(gitDir, "HEAD"), "ref: refs/heads/none\n");
   return gitDir;
 }
 var CommitSource = class {
@@ -41046,18 +41285,18 @@ function parseTree(output2) {
 }
 
 // src/adapters/locks.ts
-var import_promises19 = require("node:fs/promises");
-var import_node_path13 = require("node:path");
+var import_promises21 = require("node:fs/promises");
+var import_node_path14 = require("node:path");
 var conflict = 75;
 var FileLocks = class {
   constructor(has) {
     this.has = has;
   }
   has;
-  async pipeline(pipeline3, purpose, work) {
-    const file2 = await this.open(pipeline3, "lock");
+  async pipeline(pipeline4, purpose, work) {
+    const file2 = await this.open(pipeline4, "lock");
     try {
-      if (!await this.take(file2, true)) throw await this.held(file2, `pipeline ${pipeline3}`);
+      if (!await this.take(file2, true)) throw await this.held(file2, `pipeline ${pipeline4}`);
       await this.sign(file2, purpose);
       return await work();
     } finally {
@@ -41065,7 +41304,7 @@ var FileLocks = class {
     }
   }
   async deploy(app, buildId, work) {
-    const path6 = (0, import_node_path13.join)(this.has.libRoot, "data", "apps", app, ".deploy.lock");
+    const path6 = (0, import_node_path14.join)(this.has.libRoot, "data", "apps", app, ".deploy.lock");
     const file2 = await this.takeDeploy(path6, app);
     try {
       await file2.truncate(0);
@@ -41073,15 +41312,15 @@ var FileLocks = class {
 `);
       return await work();
     } finally {
-      if (await isThere(path6, file2)) await (0, import_promises19.rm)(path6, { force: true });
+      if (await isThere(path6, file2)) await (0, import_promises21.rm)(path6, { force: true });
       await file2.close();
     }
   }
   /** Dokku removes the file when it releases the lock, so the one that was locked has to be the one that is there. */
   async takeDeploy(path6, app) {
-    await (0, import_promises19.mkdir)((0, import_node_path13.dirname)(path6), { recursive: true });
+    await (0, import_promises21.mkdir)((0, import_node_path14.dirname)(path6), { recursive: true });
     for (; ; ) {
-      const file2 = await (0, import_promises19.open)(path6, "a+", 420);
+      const file2 = await (0, import_promises21.open)(path6, "a+", 420);
       try {
         if (!await this.take(file2, true)) {
           throw new UserError(`${app} is being deployed: another process holds its deploy lock`, {
@@ -41097,8 +41336,8 @@ var FileLocks = class {
       }
     }
   }
-  async artifact(pipeline3, key, purpose, work) {
-    const file2 = await this.open(pipeline3, artifactLock(key));
+  async artifact(pipeline4, key, purpose, work) {
+    const file2 = await this.open(pipeline4, artifactLock(key));
     try {
       if (!await this.take(file2, true)) {
         const holder = await readHolder(file2);
@@ -41113,8 +41352,8 @@ var FileLocks = class {
       await file2.close();
     }
   }
-  async tryArtifact(pipeline3, key, purpose, work) {
-    const file2 = await this.open(pipeline3, artifactLock(key));
+  async tryArtifact(pipeline4, key, purpose, work) {
+    const file2 = await this.open(pipeline4, artifactLock(key));
     try {
       if (!await this.take(file2, true)) return void 0;
       await this.sign(file2, purpose);
@@ -41123,10 +41362,10 @@ var FileLocks = class {
       await file2.close();
     }
   }
-  async open(pipeline3, name) {
-    const folder2 = (0, import_node_path13.join)(this.has.root, "pipelines", pipeline3, "locks");
-    await (0, import_promises19.mkdir)(folder2, { recursive: true, mode: 448 });
-    return (0, import_promises19.open)((0, import_node_path13.join)(folder2, name), "a+", 384);
+  async open(pipeline4, name) {
+    const folder2 = (0, import_node_path14.join)(this.has.root, "pipelines", pipeline4, "locks");
+    await (0, import_promises21.mkdir)(folder2, { recursive: true, mode: 448 });
+    return (0, import_promises21.open)((0, import_node_path14.join)(folder2, name), "a+", 384);
   }
   /** False where another holds it and we do not wait. */
   async take(file2, once10) {
@@ -41157,7 +41396,7 @@ var FileLocks = class {
   }
 };
 async function isThere(path6, file2) {
-  const there = await (0, import_promises19.stat)(path6).catch((error62) => {
+  const there = await (0, import_promises21.stat)(path6).catch((error62) => {
     if (isMissing(error62)) return void 0;
     throw error62;
   });
@@ -41178,9 +41417,9 @@ async function readHolder(file2) {
 }
 
 // src/adapters/jobs.ts
-var import_promises20 = require("node:fs/promises");
-var import_node_path14 = require("node:path");
-var import_promises21 = require("node:timers/promises");
+var import_promises22 = require("node:fs/promises");
+var import_node_path15 = require("node:path");
+var import_promises23 = require("node:timers/promises");
 var pollMs = 200;
 var DetachedJobs = class {
   constructor(has) {
@@ -41189,61 +41428,61 @@ var DetachedJobs = class {
   has;
   /** Entries that the journal of a job had when this process started it. */
   started = /* @__PURE__ */ new Map();
-  async list(pipeline3) {
+  async list(pipeline4) {
     const records = [];
-    for (const name of await namesIn(this.path(pipeline3))) {
-      const text2 = await readIfThere(this.path(pipeline3, name, "job.json"));
+    for (const name of await namesIn(this.path(pipeline4))) {
+      const text2 = await readIfThere(this.path(pipeline4, name, "job.json"));
       if (text2 !== void 0) records.push(jobRecord.parse(JSON.parse(text2.toString())));
     }
     return records.sort((a2, b) => a2.createdAt - b.createdAt);
   }
-  async journal(pipeline3, job) {
-    const text2 = await readIfThere(this.path(pipeline3, job, "journal.ndjson"));
+  async journal(pipeline4, job) {
+    const text2 = await readIfThere(this.path(pipeline4, job, "journal.ndjson"));
     return text2 === void 0 ? [] : parseJournal(text2.toString());
   }
-  async append(pipeline3, job, entry) {
-    const path6 = this.path(pipeline3, job, "journal.ndjson");
+  async append(pipeline4, job, entry) {
+    const path6 = this.path(pipeline4, job, "journal.ndjson");
     const before2 = (await readIfThere(path6))?.toString() ?? "";
     const whole = before2.slice(0, before2.lastIndexOf("\n") + 1);
-    if (whole === before2) await (0, import_promises20.appendFile)(path6, `${JSON.stringify(entry)}
+    if (whole === before2) await (0, import_promises22.appendFile)(path6, `${JSON.stringify(entry)}
 `, { mode: 384, flush: true });
     else await writeDurably(path6, `${journalText(parseJournal(before2))}${JSON.stringify(entry)}
 `);
-    await syncFolder(this.path(pipeline3, job));
+    await syncFolder(this.path(pipeline4, job));
   }
-  async create(pipeline3, record3) {
-    const folder2 = this.path(pipeline3, record3.id);
-    await (0, import_promises20.mkdir)(folder2, { recursive: true, mode: 448 });
-    await (await (0, import_promises20.open)((0, import_node_path14.join)(folder2, "log"), "a", 384)).close();
-    await writeDurably((0, import_node_path14.join)(folder2, "job.json"), `${JSON.stringify(record3, void 0, 2)}
+  async create(pipeline4, record3) {
+    const folder2 = this.path(pipeline4, record3.id);
+    await (0, import_promises22.mkdir)(folder2, { recursive: true, mode: 448 });
+    await (await (0, import_promises22.open)((0, import_node_path15.join)(folder2, "log"), "a", 384)).close();
+    await writeDurably((0, import_node_path15.join)(folder2, "job.json"), `${JSON.stringify(record3, void 0, 2)}
 `);
   }
-  start(pipeline3, job) {
-    return this.launch("job", pipeline3, job);
+  start(pipeline4, job) {
+    return this.launch("job", pipeline4, job);
   }
-  settle(pipeline3, job) {
-    return this.launch("settle", pipeline3, job);
+  settle(pipeline4, job) {
+    return this.launch("settle", pipeline4, job);
   }
-  async launch(entry, pipeline3, job) {
-    this.started.set(job, (await this.journal(pipeline3, job)).length);
-    const log = await (0, import_promises20.open)(this.path(pipeline3, job, "log"), "a", 384);
+  async launch(entry, pipeline4, job) {
+    this.started.set(job, (await this.journal(pipeline4, job)).length);
+    const log = await (0, import_promises22.open)(this.path(pipeline4, job, "log"), "a", 384);
     try {
       const [node2, bundle] = this.has.program;
-      startDetached(node2, [bundle, entry, pipeline3, job], this.has.env, log.fd);
+      startDetached(node2, [bundle, entry, pipeline4, job], this.has.env, log.fd);
     } finally {
       await log.close();
     }
   }
-  async remove(pipeline3, job) {
-    await (0, import_promises20.rm)(this.path(pipeline3, job), { recursive: true, force: true });
+  async remove(pipeline4, job) {
+    await (0, import_promises22.rm)(this.path(pipeline4, job), { recursive: true, force: true });
   }
-  async follow(pipeline3, job) {
+  async follow(pipeline4, job) {
     const earlier = this.started.get(job) ?? 0;
-    const log = await (0, import_promises20.open)(this.path(pipeline3, job, "log"), "r");
+    const log = await (0, import_promises22.open)(this.path(pipeline4, job, "log"), "r");
     try {
       const buffer = Buffer.alloc(64 * 1024);
       for (let waited = 0; ; waited += pollMs) {
-        const journal = await this.journal(pipeline3, job);
+        const journal = await this.journal(pipeline4, job);
         const ended = lastStep(journal, "ended");
         const gone = ended === void 0 && await this.isGone(journal.slice(earlier), waited);
         for (let read = await log.read(buffer); read.bytesRead > 0; read = await log.read(buffer)) {
@@ -41251,22 +41490,22 @@ var DetachedJobs = class {
         }
         if (ended !== void 0) return ended.exit;
         if (gone) return void 0;
-        await (0, import_promises21.setTimeout)(pollMs);
+        await (0, import_promises23.setTimeout)(pollMs);
       }
     } finally {
       await log.close();
     }
   }
-  async show(pipeline3, job) {
-    writeAll(1, await readIfThere(this.path(pipeline3, job, "log")) ?? Buffer.alloc(0));
+  async show(pipeline4, job) {
+    writeAll(1, await readIfThere(this.path(pipeline4, job, "log")) ?? Buffer.alloc(0));
   }
   async isGone(journal, waited) {
     const started = lastStep(journal, "started");
     if (started === void 0) return waited > startMs;
     return await this.has.processes.startOf(started.process.pid) !== started.process.startedAt;
   }
-  path(pipeline3, ...rest) {
-    return (0, import_node_path14.join)(this.has.root, "pipelines", pipeline3, "jobs", ...rest);
+  path(pipeline4, ...rest) {
+    return (0, import_node_path15.join)(this.has.root, "pipelines", pipeline4, "jobs", ...rest);
   }
 };
 function journalText(journal) {
@@ -41282,11 +41521,11 @@ function openLog(path6, context) {
 }
 
 // src/adapters/processes.ts
-var import_promises22 = require("node:fs/promises");
+var import_promises24 = require("node:fs/promises");
 async function startOf(pid) {
   try {
-    const stat3 = await (0, import_promises22.readFile)(`/proc/${String(pid)}/stat`, "utf8");
-    const boot = await (0, import_promises22.readFile)("/proc/sys/kernel/random/boot_id", "utf8");
+    const stat3 = await (0, import_promises24.readFile)(`/proc/${String(pid)}/stat`, "utf8");
+    const boot = await (0, import_promises24.readFile)("/proc/sys/kernel/random/boot_id", "utf8");
     const ticks = stat3.slice(stat3.lastIndexOf(")") + 2).split(" ")[19];
     return ticks === void 0 ? void 0 : `${boot.trim()}:${ticks}`;
   } catch (error62) {
@@ -41297,11 +41536,11 @@ async function startOf(pid) {
 var systemProcesses = { startOf };
 
 // src/adapters/store.ts
-var import_node_crypto4 = require("node:crypto");
-var import_node_fs10 = require("node:fs");
-var import_promises23 = require("node:fs/promises");
-var import_node_path15 = require("node:path");
-var import_promises24 = require("node:stream/promises");
+var import_node_crypto5 = require("node:crypto");
+var import_node_fs11 = require("node:fs");
+var import_promises25 = require("node:fs/promises");
+var import_node_path16 = require("node:path");
+var import_promises26 = require("node:stream/promises");
 var pipelineFile = external_exports.object({
   format: external_exports.literal(1),
   name: external_exports.string(),
@@ -41319,57 +41558,57 @@ var FileStore = class {
   /** Damaged records that were told. */
   told = /* @__PURE__ */ new Set();
   async pipelines() {
-    return (await namesIn((0, import_node_path15.join)(this.root, "pipelines"))).sort();
+    return (await namesIn((0, import_node_path16.join)(this.root, "pipelines"))).sort();
   }
   async pipeline(name) {
     const file2 = await this.read(this.settingsPath(name), pipelineFile);
     if (file2 === void 0) throw new UserError(`there is no pipeline ${name}`);
-    const { format: _, ...pipeline3 } = file2;
-    return pipeline3;
+    const { format: _, ...pipeline4 } = file2;
+    return pipeline4;
   }
-  async savePipeline(pipeline3) {
+  async savePipeline(pipeline4) {
     for (const folder2 of ["artifacts", "builds"]) {
-      await (0, import_promises23.mkdir)(this.path(pipeline3.name, folder2), { recursive: true, mode: 448 });
+      await (0, import_promises25.mkdir)(this.path(pipeline4.name, folder2), { recursive: true, mode: 448 });
     }
-    await this.write(this.settingsPath(pipeline3.name), { format: 1, ...pipeline3 });
+    await this.write(this.settingsPath(pipeline4.name), { format: 1, ...pipeline4 });
   }
   async removePipeline(name) {
     const history2 = this.path(name, "history.ndjson");
-    const aside = (0, import_node_path15.join)(this.root, "unlinked", `${name}.history.ndjson`);
+    const aside = (0, import_node_path16.join)(this.root, "unlinked", `${name}.history.ndjson`);
     const text2 = await readIfThere(history2);
     if (text2 !== void 0) {
-      await (0, import_promises23.mkdir)((0, import_node_path15.join)(this.root, "unlinked"), { recursive: true, mode: 448 });
-      await (0, import_promises23.appendFile)(aside, text2, { mode: 384, flush: true });
+      await (0, import_promises25.mkdir)((0, import_node_path16.join)(this.root, "unlinked"), { recursive: true, mode: 448 });
+      await (0, import_promises25.appendFile)(aside, text2, { mode: 384, flush: true });
     }
-    await (0, import_promises23.rm)(this.path(name), { recursive: true, force: true });
-    await syncFolder((0, import_node_path15.join)(this.root, "pipelines"));
+    await (0, import_promises25.rm)(this.path(name), { recursive: true, force: true });
+    await syncFolder((0, import_node_path16.join)(this.root, "pipelines"));
     return text2 === void 0 ? void 0 : aside;
   }
   async pipelineOf(app) {
-    return (await readIfThere((0, import_node_path15.join)(this.root, "apps", app)))?.toString().trim();
+    return (await readIfThere((0, import_node_path16.join)(this.root, "apps", app)))?.toString().trim();
   }
-  async link(app, pipeline3) {
-    await (0, import_promises23.mkdir)((0, import_node_path15.join)(this.root, "apps"), { recursive: true });
-    await writeDurably((0, import_node_path15.join)(this.root, "apps", app), `${pipeline3}
+  async link(app, pipeline4) {
+    await (0, import_promises25.mkdir)((0, import_node_path16.join)(this.root, "apps"), { recursive: true });
+    await writeDurably((0, import_node_path16.join)(this.root, "apps", app), `${pipeline4}
 `, 420);
   }
   async unlink(app) {
-    await (0, import_promises23.rm)((0, import_node_path15.join)(this.root, "apps", app), { force: true });
+    await (0, import_promises25.rm)((0, import_node_path16.join)(this.root, "apps", app), { force: true });
     await this.removeNote(app);
   }
-  async builds(pipeline3) {
-    const files = (await namesIn(this.path(pipeline3, "builds"))).filter((name) => name.endsWith(".json"));
+  async builds(pipeline4) {
+    const files = (await namesIn(this.path(pipeline4, "builds"))).filter((name) => name.endsWith(".json"));
     const records = await Promise.all(
-      files.map((file2) => this.readableBuild(pipeline3, file2.slice(0, -".json".length)))
+      files.map((file2) => this.readableBuild(pipeline4, file2.slice(0, -".json".length)))
     );
     return records.filter((record3) => record3 !== void 0);
   }
-  build(pipeline3, name) {
-    return this.read(this.recordPath(pipeline3, name), buildRecord);
+  build(pipeline4, name) {
+    return this.read(this.recordPath(pipeline4, name), buildRecord);
   }
-  async readableBuild(pipeline3, name) {
+  async readableBuild(pipeline4, name) {
     try {
-      return await this.build(pipeline3, name);
+      return await this.build(pipeline4, name);
     } catch (error62) {
       if (!(error62 instanceof UserError)) throw error62;
       if (!this.told.has(error62.message))
@@ -41378,30 +41617,30 @@ var FileStore = class {
       return void 0;
     }
   }
-  async saveBuild(pipeline3, build2) {
-    await this.write(this.recordPath(pipeline3, build2.name), build2);
+  async saveBuild(pipeline4, build2) {
+    await this.write(this.recordPath(pipeline4, build2.name), build2);
   }
-  async removeBuild(pipeline3, name) {
+  async removeBuild(pipeline4, name) {
     for (const suffix of buildSuffixes)
-      await (0, import_promises23.rm)(this.path(pipeline3, "builds", `${name}${suffix}`), { force: true });
+      await (0, import_promises25.rm)(this.path(pipeline4, "builds", `${name}${suffix}`), { force: true });
   }
-  async buildNames(pipeline3) {
-    return [...(await this.buildFiles(pipeline3)).keys()].sort();
+  async buildNames(pipeline4) {
+    return [...(await this.buildFiles(pipeline4)).keys()].sort();
   }
-  async unrecordedBuilds(pipeline3) {
-    const builds = [...await this.buildFiles(pipeline3)];
+  async unrecordedBuilds(pipeline4) {
+    const builds = [...await this.buildFiles(pipeline4)];
     return builds.flatMap(([name, suffixes]) => suffixes.includes(".json") ? [] : [name]).sort();
   }
-  async hasServerTree(pipeline3, build2) {
-    return await sizeOf(this.serverTreePath(pipeline3, build2)) > 0;
+  async hasServerTree(pipeline4, build2) {
+    return await sizeOf(this.serverTreePath(pipeline4, build2)) > 0;
   }
-  serverTreePath(pipeline3, build2) {
-    return this.path(pipeline3, "builds", `${build2}.server.tar`);
+  serverTreePath(pipeline4, build2) {
+    return this.path(pipeline4, "builds", `${build2}.server.tar`);
   }
-  async withLog(pipeline3, build2, work) {
-    const file2 = await (0, import_promises23.open)(this.path(pipeline3, "builds", `${build2}.log`), "a", 384);
+  async withLog(pipeline4, build2, work) {
+    const file2 = await (0, import_promises25.open)(this.path(pipeline4, "builds", `${build2}.log`), "a", 384);
     const stream2 = file2.createWriteStream();
-    const written = (0, import_promises24.finished)(stream2);
+    const written = (0, import_promises26.finished)(stream2);
     written.catch(() => void 0);
     let result;
     try {
@@ -41418,86 +41657,86 @@ var FileStore = class {
     await written;
     return result;
   }
-  async artifacts(pipeline3) {
-    const files = await namesIn(this.path(pipeline3, "artifacts"));
+  async artifacts(pipeline4) {
+    const files = await namesIn(this.path(pipeline4, "artifacts"));
     return files.filter((name) => name.endsWith(".json")).map((name) => name.slice(0, -".json".length));
   }
-  artifact(pipeline3, key) {
-    return this.read(this.path(pipeline3, "artifacts", `${key}.json`), artifactRecord);
+  artifact(pipeline4, key) {
+    return this.read(this.path(pipeline4, "artifacts", `${key}.json`), artifactRecord);
   }
-  async artifactIntact(pipeline3, record3) {
-    const hash3 = (0, import_node_crypto4.createHash)("sha256");
+  async artifactIntact(pipeline4, record3) {
+    const hash3 = (0, import_node_crypto5.createHash)("sha256");
     try {
-      await (0, import_promises24.pipeline)((0, import_node_fs10.createReadStream)(this.artifactPath(pipeline3, record3.key)), hash3);
+      await (0, import_promises26.pipeline)((0, import_node_fs11.createReadStream)(this.artifactPath(pipeline4, record3.key)), hash3);
     } catch (error62) {
       if (isMissing(error62)) return false;
       throw error62;
     }
     return hash3.digest("hex") === record3.sha256;
   }
-  async saveArtifact(pipeline3, record3, builtAt) {
-    const file2 = await (0, import_promises23.open)(builtAt, "r");
+  async saveArtifact(pipeline4, record3, builtAt) {
+    const file2 = await (0, import_promises25.open)(builtAt, "r");
     try {
       await file2.sync();
     } finally {
       await file2.close();
     }
-    await (0, import_promises23.rename)(builtAt, this.artifactPath(pipeline3, record3.key));
-    await this.write(this.path(pipeline3, "artifacts", `${record3.key}.json`), record3);
+    await (0, import_promises25.rename)(builtAt, this.artifactPath(pipeline4, record3.key));
+    await this.write(this.path(pipeline4, "artifacts", `${record3.key}.json`), record3);
   }
-  async removeArtifact(pipeline3, key) {
-    await (0, import_promises23.rm)(this.path(pipeline3, "artifacts", `${key}.json`), { force: true });
-    await (0, import_promises23.rm)(this.artifactPath(pipeline3, key), { force: true });
+  async removeArtifact(pipeline4, key) {
+    await (0, import_promises25.rm)(this.path(pipeline4, "artifacts", `${key}.json`), { force: true });
+    await (0, import_promises25.rm)(this.artifactPath(pipeline4, key), { force: true });
   }
-  artifactPath(pipeline3, key) {
-    return this.path(pipeline3, "artifacts", `${key}.tar`);
+  artifactPath(pipeline4, key) {
+    return this.path(pipeline4, "artifacts", `${key}.tar`);
   }
-  partialArtifactPath(pipeline3, build2) {
-    return this.path(pipeline3, "artifacts", `${build2}.partial`);
+  partialArtifactPath(pipeline4, build2) {
+    return this.path(pipeline4, "artifacts", `${build2}.partial`);
   }
   note(app) {
-    return this.read((0, import_node_path15.join)(this.root, "deploys", `${app}.json`), deployNote);
+    return this.read((0, import_node_path16.join)(this.root, "deploys", `${app}.json`), deployNote);
   }
   async notes() {
-    const files = (await namesIn((0, import_node_path15.join)(this.root, "deploys"))).filter((name) => name.endsWith(".json"));
+    const files = (await namesIn((0, import_node_path16.join)(this.root, "deploys"))).filter((name) => name.endsWith(".json"));
     const notes = await Promise.all(
-      files.map((name) => this.read((0, import_node_path15.join)(this.root, "deploys", name), deployNote))
+      files.map((name) => this.read((0, import_node_path16.join)(this.root, "deploys", name), deployNote))
     );
     return notes.filter((note) => note !== void 0);
   }
   async saveNote(note) {
-    await (0, import_promises23.mkdir)((0, import_node_path15.join)(this.root, "deploys"), { recursive: true, mode: 448 });
-    await this.write((0, import_node_path15.join)(this.root, "deploys", `${note.app}.json`), note);
+    await (0, import_promises25.mkdir)((0, import_node_path16.join)(this.root, "deploys"), { recursive: true, mode: 448 });
+    await this.write((0, import_node_path16.join)(this.root, "deploys", `${note.app}.json`), note);
   }
   async removeNote(app) {
-    await (0, import_promises23.rm)((0, import_node_path15.join)(this.root, "deploys", `${app}.json`), { force: true });
+    await (0, import_promises25.rm)((0, import_node_path16.join)(this.root, "deploys", `${app}.json`), { force: true });
   }
-  async appendHistory(pipeline3, entry) {
-    const path6 = this.path(pipeline3, "history.ndjson");
+  async appendHistory(pipeline4, entry) {
+    const path6 = this.path(pipeline4, "history.ndjson");
     const torn = await endsWithoutNewline(path6);
-    await (0, import_promises23.appendFile)(path6, `${torn ? "\n" : ""}${JSON.stringify(entry)}
+    await (0, import_promises25.appendFile)(path6, `${torn ? "\n" : ""}${JSON.stringify(entry)}
 `, { mode: 384, flush: true });
   }
-  async history(pipeline3) {
-    const text2 = (await readIfThere(this.path(pipeline3, "history.ndjson")))?.toString() ?? "";
+  async history(pipeline4) {
+    const text2 = (await readIfThere(this.path(pipeline4, "history.ndjson")))?.toString() ?? "";
     return text2.split("\n").flatMap((line) => {
       const entry = parseLine2(line);
       return entry === void 0 ? [] : [entry];
     });
   }
-  async diskUse(pipeline3) {
+  async diskUse(pipeline4) {
     let bytes = 0;
     for (const folder2 of ["artifacts", "builds"]) {
-      for (const name of await namesIn(this.path(pipeline3, folder2))) {
-        bytes += await sizeOf(this.path(pipeline3, folder2, name));
+      for (const name of await namesIn(this.path(pipeline4, folder2))) {
+        bytes += await sizeOf(this.path(pipeline4, folder2, name));
       }
     }
     return bytes;
   }
   /** What there is of each build, by suffix. */
-  async buildFiles(pipeline3) {
+  async buildFiles(pipeline4) {
     const found = /* @__PURE__ */ new Map();
-    for (const file2 of await namesIn(this.path(pipeline3, "builds"))) {
+    for (const file2 of await namesIn(this.path(pipeline4, "builds"))) {
       const suffix = buildSuffixes.find((candidate) => file2.endsWith(candidate));
       if (suffix === void 0) continue;
       const name = file2.slice(0, -suffix.length);
@@ -41505,14 +41744,14 @@ var FileStore = class {
     }
     return found;
   }
-  recordPath(pipeline3, build2) {
-    return this.path(pipeline3, "builds", `${build2}.json`);
+  recordPath(pipeline4, build2) {
+    return this.path(pipeline4, "builds", `${build2}.json`);
   }
   settingsPath(name) {
     return this.path(name, "settings.json");
   }
-  path(pipeline3, ...rest) {
-    return (0, import_node_path15.join)(this.root, "pipelines", pipeline3, ...rest);
+  path(pipeline4, ...rest) {
+    return (0, import_node_path16.join)(this.root, "pipelines", pipeline4, ...rest);
   }
   async read(path6, schema2) {
     const text2 = await readIfThere(path6);
@@ -41549,7 +41788,7 @@ function unreadable2(path6, cause) {
 }
 async function sizeOf(path6) {
   try {
-    return (await (0, import_promises23.stat)(path6)).size;
+    return (await (0, import_promises25.stat)(path6)).size;
   } catch (error62) {
     if (isMissing(error62)) return 0;
     throw error62;
@@ -41558,7 +41797,7 @@ async function sizeOf(path6) {
 async function endsWithoutNewline(path6) {
   const size = await sizeOf(path6);
   if (size === 0) return false;
-  const file2 = await (0, import_promises23.open)(path6, "r");
+  const file2 = await (0, import_promises25.open)(path6, "r");
   try {
     const { buffer } = await file2.read(Buffer.alloc(1), 0, 1, size - 1);
     return buffer.toString() !== "\n";
@@ -41568,40 +41807,40 @@ async function endsWithoutNewline(path6) {
 }
 
 // src/adapters/work-tree.ts
-var import_node_fs11 = require("node:fs");
-var import_promises25 = require("node:fs/promises");
-var import_node_os4 = require("node:os");
-var import_node_path16 = require("node:path");
-var import_promises26 = require("node:stream/promises");
+var import_node_fs12 = require("node:fs");
+var import_promises27 = require("node:fs/promises");
+var import_node_os5 = require("node:os");
+var import_node_path17 = require("node:path");
+var import_promises28 = require("node:stream/promises");
 async function keep(tar, path6) {
   const aside = `${path6}.partial`;
   try {
-    await (0, import_promises26.pipeline)(tar.stream, (0, import_node_fs11.createWriteStream)(aside, { mode: 384, flush: true }));
+    await (0, import_promises28.pipeline)(tar.stream, (0, import_node_fs12.createWriteStream)(aside, { mode: 384, flush: true }));
     await tar.done;
-    await (0, import_promises25.rename)(aside, path6);
+    await (0, import_promises27.rename)(aside, path6);
   } catch (error62) {
-    await (0, import_promises25.rm)(aside, { force: true });
+    await (0, import_promises27.rm)(aside, { force: true });
     throw error62;
   }
-  await syncFolder((0, import_node_path16.dirname)(path6));
+  await syncFolder((0, import_node_path17.dirname)(path6));
 }
 async function unpacked(env, path6, work) {
-  const folder2 = await (0, import_promises25.mkdtemp)((0, import_node_path16.join)((0, import_node_os4.tmpdir)(), "flight-launch-"));
+  const folder2 = await (0, import_promises27.mkdtemp)((0, import_node_path17.join)((0, import_node_os5.tmpdir)(), "flight-launch-"));
   try {
-    await (0, import_promises25.chmod)(folder2, 493);
+    await (0, import_promises27.chmod)(folder2, 493);
     await run2("tar", ["--extract", "--no-same-owner", `--directory=${folder2}`, `--file=${path6}`], { env });
     return await work(folder2);
   } finally {
-    await (0, import_promises25.rm)(folder2, { recursive: true, force: true });
+    await (0, import_promises27.rm)(folder2, { recursive: true, force: true });
   }
 }
 async function freeDisk(root) {
-  const { bavail, bsize } = await (0, import_promises25.statfs)(root);
+  const { bavail, bsize } = await (0, import_promises27.statfs)(root);
   return bavail * bsize;
 }
 function openWorkTree(root, env) {
   return {
-    read: (folder2, name) => readIfThere((0, import_node_path16.join)(folder2, name)),
+    read: (folder2, name) => readIfThere((0, import_node_path17.join)(folder2, name)),
     place: placeArtifact,
     keep,
     unpacked: (path6, work) => unpacked(env, path6, work),
@@ -41611,11 +41850,11 @@ function openWorkTree(root, env) {
 
 // src/wiring.ts
 function openDataFolder(env, terminal, context) {
-  const root = (0, import_node_path17.join)(libRootOf(env), "data", "flight-launch");
+  const root = (0, import_node_path18.join)(libRootOf(env), "data", "flight-launch");
   return {
     root,
     store: new FileStore(root, terminal),
-    log: openLog((0, import_node_path17.join)(root, "flight-launch.log"), context)
+    log: openLog((0, import_node_path18.join)(root, "flight-launch.log"), context)
   };
 }
 function openServices({ root, store, log }, terminal, env, ending2, added = {}) {
@@ -41627,7 +41866,7 @@ function openServices({ root, store, log }, terminal, env, ending2, added = {}) 
   const git = new Git({ root, dokkuRoot, env: children, quarantine: quarantineOf(env) });
   return {
     caller: { name: sshName, fingerprint: env.FINGERPRINT },
-    hostName: (0, import_node_os5.hostname)(),
+    hostName: (0, import_node_os6.hostname)(),
     systemUser: env.DOKKU_SYSTEM_USER ?? "dokku",
     env,
     terminal,
@@ -41660,7 +41899,7 @@ function openServices({ root, store, log }, terminal, env, ending2, added = {}) 
       processes: systemProcesses
     }),
     workTree: openWorkTree(root, children),
-    sleep: import_promises27.setTimeout,
+    sleep: import_promises29.setTimeout,
     clientBuilder: () => new ContainerClientBuilder(docker, terminal, systemClock, ending2),
     source: (app, commit) => git.source(app, commit),
     repository: git
@@ -41725,21 +41964,21 @@ async function runCommand(terminal, name, args) {
     return command2.run(openServices(data, terminal, process.env, ending.signal), args);
   });
 }
-async function runJob(terminal, pipeline3, id, settling) {
+async function runJob(terminal, pipeline4, id, settling) {
   const env = { ...process.env, DOKKU_PID: String(process.pid) };
-  const data = openDataFolder(env, terminal, { pipeline: pipeline3, job: id });
+  const data = openDataFolder(env, terminal, { pipeline: pipeline4, job: id });
   return guarded(terminal, data.log, `job ${id}`, false, async () => {
     const { jobs, clock, processes, dokku } = openServices(data, terminal, env, ending.signal);
-    const record3 = (await jobs.list(pipeline3)).find((job) => job.id === id);
+    const record3 = (await jobs.list(pipeline4)).find((job) => job.id === id);
     if (record3 === void 0) throw new Error(`there is no job ${id}`);
     const identity4 = { pid: process.pid, startedAt: await processes.startOf(process.pid) ?? "" };
-    await jobs.append(pipeline3, id, { format: 1, at: clock.now(), step: "started", process: identity4 });
+    await jobs.append(pipeline4, id, { format: 1, at: clock.now(), step: "started", process: identity4 });
     const buildId = await dokku.newBuildId();
     const services = openServices(data, terminal, env, ending.signal, {
       DOKKU_BUILD_ID: buildId,
       FLIGHT_LAUNCH_JOB: id
     });
-    await putOnProduction(services, pipeline3, record3, buildId, settling);
+    await putOnProduction(services, pipeline4, record3, buildId, settling);
     return void 0;
   });
 }

@@ -5,6 +5,7 @@ import type { ImageLayers } from '../domain/disk-use';
 import { ProcessError, UserError } from '../domain/errors';
 import type { ContainerInfo, Docker, ImageInfo } from '../domain/ports';
 import { hasCode } from './files';
+import { withoutFiles } from './image-archive';
 import { run, stream, type Environment, type Streaming } from './process';
 import { streamOf, TarWriter } from './tar';
 
@@ -113,6 +114,15 @@ export class DockerEngine implements Docker {
 
   async tag(source: string, reference: string): Promise<void> {
     await this.run(['image', 'tag', source, reference]);
+  }
+
+  async tagWithout(source: string, unwanted: (path: string) => boolean, reference: string): Promise<void> {
+    const saved = this.stream(['image', 'save', source]);
+    saved.stderr.resume();
+    await withoutFiles(saved.stdout, unwanted, reference, this.env, async (archive) => {
+      await saved.done;
+      await this.run(['image', 'load', '--quiet'], { input: archive });
+    });
   }
 
   async removeImage(reference: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { access, constants, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { appRepository, type StartedImage } from '../domain/app-image';
 import { ProcessError, UserError } from '../domain/errors';
 import type { Dokku } from '../domain/ports';
 import { hasCode, isMissing, namesIn } from './files';
@@ -60,6 +61,15 @@ export class DokkuHost implements Dokku {
 
   async scheduler(app: string): Promise<string> {
     return (await this.trigger('scheduler-detect', app)).trim() || 'docker-local';
+  }
+
+  async startedImage(app: string): Promise<StartedImage> {
+    const answer = async (name: string) => (await this.trigger(name, app)).trim();
+    return {
+      server: await answer('deployed-app-repository'),
+      repository: (await answer('deployed-app-image-repo')) || appRepository(app),
+      pushedTag: (await answer('deployed-app-image-tag')) || undefined,
+    };
   }
 
   async property(plugin: string, app: string, key: string): Promise<string | null> {

@@ -69,7 +69,6 @@ async function factsOf(services: Services, { name, ...apps }: Pipeline, stage: S
     buildDir: await dokku.buildDir(app),
     deployBranch: (await dokku.property('git', app, 'deploy-branch')) !== null,
     scheduler: await dokku.scheduler(app),
-    pushesToRegistry: (await dokku.property('registry', app, 'push-on-release')) === 'true',
     live,
     image: live.state === 'build' && (await docker.image(capturedReference(name, live.build))) !== undefined,
   };

@@ -1,4 +1,4 @@
-import { buildLabel, commitLabel } from './build';
+import { buildLabel, commitLabel, type BuildRecord } from './build';
 
 /** An image build whose context is only what it needs: a Dockerfile and at most a few small files. */
 export interface ImageBuild {
@@ -59,6 +59,19 @@ export function captureImage(
         ? [{ name: 'repository.env', content: repositoryEnv }]
         : [],
   };
+}
+
+/**
+ * Whether the layers below that of `captureImage` hold the configuration of the app that was built (H4). Its own may
+ * go where Dokku pushes its images, that of another must not: a registry gets every layer.
+ */
+export function holdsConfigurationOfOthers({ app, captured }: BuildRecord, target: string): boolean {
+  return captured?.builder === 'herokuish' && app !== target;
+}
+
+/** Files of a herokuish image that Dokku's configuration is in before a release. */
+export function isConfiguration(path: string): boolean {
+  return path === 'app/.env' || path.startsWith('tmp/env/');
 }
 
 function lines(...instructions: string[]): string {

@@ -1,5 +1,5 @@
 import type { Live } from './live';
-import { neededDisk, runsLocalImages } from './promotion';
+import { neededDisk } from './promotion';
 
 /** One thing that is wrong, and what mends it. */
 export interface Finding {
@@ -27,7 +27,6 @@ interface ExistingApp {
   /** Whether it has a deploy branch of its own (H23). */
   deployBranch: boolean;
   scheduler: string;
-  pushesToRegistry: boolean;
   live: Live;
   /** Whether the image of its live build is kept. */
   image: boolean;
@@ -70,13 +69,11 @@ function examineApp(facts: AppFacts, setup: string): Finding[] {
   if (!facts.deployBranch) {
     findings.push(found('it deploys whichever branch is pushed first, having none set', `Run \`${setup}\`.`));
   }
-  if (!runsLocalImages(facts.scheduler, facts.pushesToRegistry)) {
+  if (facts.scheduler !== 'docker-local') {
     findings.push(
       found(
-        `its scheduler ${facts.scheduler} cannot take an image of this host`,
-        facts.scheduler === 'k3s'
-          ? `Run \`dokku registry:set ${app} push-on-release true\`.`
-          : `Run \`dokku scheduler:set ${app} selected docker-local\`.`,
+        `builds cannot be promoted to or from it: its scheduler is ${facts.scheduler}, whose containers this host does not see`,
+        `Run \`dokku scheduler:set ${app} selected docker-local\`.`,
       ),
     );
   }

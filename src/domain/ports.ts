@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { StartedImage } from './app-image';
 import type { ArtifactRecord, BuildRecord, DeployNote, HistoryEntry } from './build';
 import type { ImageBuild } from './captured-image';
 import type { Artifact, ClientBuild } from './client-build';
@@ -98,6 +99,8 @@ export interface Docker {
   /** Every image of the engine, those that only a build cache holds included. */
   allImages(): Promise<ImageLayers[]>;
   tag(image: string, reference: string): Promise<void>;
+  /** Names a copy of an image whose layers, but for the last one, lack the files whose paths are unwanted. */
+  tagWithout(image: string, unwanted: (path: string) => boolean, reference: string): Promise<void>;
   /** Removes an image's reference; absent is fine. */
   removeImage(reference: string): Promise<void>;
   /** Takes a name off an image, whatever containers were made of it; absent is fine. */
@@ -125,6 +128,8 @@ export interface Dokku {
   /** Folder that the app is built from; empty for the whole repository. App and global setting computed. */
   buildDir(app: string): Promise<string>;
   scheduler(app: string): Promise<string>;
+  /** The image that Dokku starts the app from. */
+  startedImage(app: string): Promise<StartedImage>;
   /** A property of a core plugin as Dokku stores it, null where it is not set. */
   property(plugin: string, app: string, key: string): Promise<string | null>;
   /** Sets or, with null, deletes it. */

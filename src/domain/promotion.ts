@@ -1,3 +1,4 @@
+import { pushRepository, startedReference, type StartedImage } from './app-image';
 import type { BuildRecord } from './build';
 import { valueDigest } from './client-key';
 import { exitStatus, UserError, type ExitStatus } from './errors';
@@ -20,8 +21,8 @@ export interface PromotionFacts {
   production: Live;
   buildDir: string;
   scheduler: string;
-  /** Whether Dokku pushes the released image to a registry. */
-  pushesToRegistry: boolean;
+  /** Undefined where production does not exist. */
+  startedImage: StartedImage | undefined;
   stagingConfig: Configuration;
   productionConfig: Configuration;
   /** Bytes free for our files. */
@@ -31,16 +32,13 @@ export interface PromotionFacts {
 export interface PromotionPlan {
   /** Undefined where production is on it already. */
   build: BuildRecord | undefined;
+  /** Repository of a registry that Dokku pushes the release to, undefined where it pushes none. */
+  pushedTo: string | undefined;
   warnings: string[];
 }
 
 /** Less than this and a deploy would likely stop half-way. */
 export const neededDisk = 256 * 1024 ** 2;
-
-/** Whether a scheduler can run an image of this host; k3s can once Dokku has pushed it to a registry. */
-export function runsLocalImages(scheduler: string, pushesToRegistry: boolean): boolean {
-  return scheduler === 'docker-local' || (scheduler === 'k3s' && pushesToRegistry);
-}
 
 /** Variables that frameworks read while they build: where they differ, production would get staging's build. */
 const buildTimeVariables = ['RAILS_ENV', 'RACK_ENV', 'NODE_ENV', 'BUNDLE_WITHOUT', 'ASSET_HOST'];
@@ -59,7 +57,11 @@ export function planPromotion(facts: PromotionFacts): PromotionPlan {
   if (facts.freeDisk < neededDisk) problems.push('the disk is nearly full; free some space');
   if (problems.length > 0 || build === undefined) throw refused(facts, problems);
   const there = production.state === 'build' && production.build === build.name;
-  return { build: there ? undefined : build, warnings: buildTimeWarnings(facts) };
+  return {
+    build: there ? undefined : build,
+    pushedTo: facts.startedImage === undefined ? undefined : pushRepository(facts.startedImage),
+    warnings: buildTimeWarnings(facts),
+  };
 }
 
 function refused(facts: PromotionFacts, problems: readonly string[]): UserError {
@@ -109,7 +111,7 @@ function productionProblems({
   build,
   buildDir,
   scheduler,
-  pushesToRegistry,
+  startedImage,
 }: PromotionFacts): string[] {
   const problems: string[] = [];
   const app = pipeline.production;
@@ -119,9 +121,14 @@ function productionProblems({
       `the build-dir of ${app} is ${buildDir === '' ? 'not set' : buildDir}; run \`dokku builder:set ${app} build-dir ${folder}\``,
     );
   }
-  if (!runsLocalImages(scheduler, pushesToRegistry)) {
+  const pushed = startedImage !== undefined && pushRepository(startedImage) !== undefined;
+  if (scheduler !== 'docker-local') {
     problems.push(
-      `${app} is run by the scheduler ${scheduler}, which cannot take an image of this host${scheduler === 'k3s' ? '; set `registry:set push-on-release true`' : ''}`,
+      `${app} is run by the scheduler ${scheduler}, ${pushed ? 'whose containers this host does not see: it could not be told what is live' : 'which cannot take an image of this host'}`,
+    );
+  } else if (startedImage !== undefined && startedImage.server !== '' && !pushed) {
+    problems.push(
+      `Dokku would start ${app} from ${startedReference(startedImage)}, which nothing makes; run \`dokku registry:set ${app} push-on-release true\`, or unset its server`,
     );
   }
   return problems;

@@ -6,7 +6,7 @@ import { printable } from './paths';
  * The framing of tar streams: POSIX.1-2017, pax, section "pax Interchange Format". Git and Docker both write it, so
  * nothing but it is accepted: no GNU long names, no sparse files, no older formats.
  */
-const blockBytes = 512;
+export const blockBytes = 512;
 const maxPaxBytes = 64 * 1024;
 // GNU tar and git fill their last record of 10 KiB; more than this is no padding.
 const maxTrailingBytes = 1024 * 1024;
@@ -310,7 +310,7 @@ function checksum(block: Buffer): number {
 }
 
 /** The name as tar-stream puts it together. */
-function nameOf(block: Buffer): Buffer {
+export function nameOf(block: Buffer): Buffer {
   const name = cString(block, 0, 100);
   const isPosix = block.toString('latin1', 257, 263) === 'ustar\0';
   const prefix = isPosix ? cString(block, 345, 155) : Buffer.alloc(0);

@@ -1,3 +1,4 @@
+import { appImage } from '../domain/app-image';
 import { captureImage, labelBuild } from '../domain/captured-image';
 import { UserError } from '../domain/errors';
 import type { Services } from '../domain/ports';
@@ -16,15 +17,15 @@ export async function postBuild(services: Services, args: readonly string[]): Pr
   if (pipeline === undefined || record === undefined) {
     throw new UserError(`build ${note.build} of ${app} has no record any more`, { remedy: 'Push again.' });
   }
-  const appImage = `dokku/${app}:latest`;
+  const built = appImage(app);
   await terminal.timed('Keeping the image for promotion and rollback', async () => {
-    await docker.build(labelBuild(appImage, note.build, note.commit));
+    await docker.build(labelBuild(built, note.build, note.commit));
     const repositoryEnv =
       builder === 'herokuish' ? await services.workTree.read(workTree, '.env') : undefined;
     const ports = ((await services.dokku.property('ports', app, 'map-detected')) ?? '')
       .replaceAll('\n', ' ')
       .trim();
-    const capture = captureImage({ pipeline, build: note.build, builder, appImage }, repositoryEnv);
+    const capture = captureImage({ pipeline, build: note.build, builder, appImage: built }, repositoryEnv);
     const image = await docker.build(capture);
     await store.saveBuild(pipeline, {
       ...record,

@@ -1,5 +1,13 @@
+import {
+  appImage,
+  imageNames,
+  namesPushedBefore,
+  pushRepository,
+  startedReference,
+} from '../domain/app-image';
 import type { BuildRecord, HistoryEntry } from '../domain/build';
 import { buildLabel, historyOf } from '../domain/build';
+import { holdsConfigurationOfOthers, isConfiguration } from '../domain/captured-image';
 import { exitStatus, ProcessError, UserError } from '../domain/errors';
 import { lastStep, type Before, type JobRecord, type JournalEntry } from '../domain/job';
 import { howFar } from '../domain/promotion';
@@ -128,7 +136,7 @@ async function noteBefore({ services, app }: Work): Promise<Before> {
 
 async function release(work: Work, { revisionName }: Before): Promise<void> {
   const { services, pipeline, app, record } = work;
-  const { dokku, docker, store, terminal } = services;
+  const { dokku, store, terminal } = services;
   const { captured } = record;
   if (captured === undefined) throw new UserError(`build ${record.name} has no image`);
   terminal.header(`Putting build ${record.name} on ${app}`);
@@ -138,11 +146,22 @@ async function release(work: Work, { revisionName }: Before): Promise<void> {
     dokku.announceTree(app, tree, record.commit),
   );
   if (revisionName !== '') await dokku.setConfig(app, revisionName, record.commit);
-  await docker.tag(captured.image, appImage(app));
+  await nameImage(work, captured.image);
   const ports = captured.builder === 'herokuish' ? await dokku.herokuishPorts(app) : captured.ports;
   await dokku.setDetected(app, captured.builder, ports);
   const status = await dokku.release(app, (pid) => announce(work, 'releasing', pid));
   await say(work, { step: 'released', status });
+}
+
+/** Gives the build the name that Dokku releases. */
+async function nameImage({ services, app, record }: Work, image: string): Promise<void> {
+  const { docker, dokku, terminal } = services;
+  const pushed = pushRepository(await dokku.startedImage(app)) !== undefined;
+  if (!pushed || !holdsConfigurationOfOthers(record, app)) return docker.tag(image, appImage(app));
+  await terminal.timed(
+    `Taking the configuration of ${record.app} out of all layers, since they are pushed`,
+    () => docker.tagWithout(image, isConfiguration, appImage(app)),
+  );
 }
 
 /** Ends the job by what the containers run: nothing else tells how far a release got (H20, H24). */
@@ -173,8 +192,25 @@ async function finish(work: Work): Promise<Ended> {
   await repository.moveBranch(app, await dokku.deployBranch(app), record.commit);
   await dokku.setDeploySource(app, buildSourceType, record.name);
   await noteLive(services, pipeline, 'production', record);
+  await untagFormer(work);
   terminal.step(`Build ${record.name} is live on ${app}`);
   return end(work, 'live', undefined);
+}
+
+/**
+ * Dokku removes an image some time after its containers, but not one of several names, as those are that it pushed. A
+ * build of the app would remove them, and production is not built.
+ */
+async function untagFormer({ services, app }: Work): Promise<void> {
+  const { docker, dokku } = services;
+  const started = await dokku.startedImage(app);
+  const pushedTo = pushRepository(started);
+  if (pushedTo === undefined) return;
+  const names = [...(await docker.imagesOf(pushedTo)), ...(await docker.imagesOf(started.repository))];
+  for (const name of new Set(namesPushedBefore(started, names))) {
+    // Apps may share a repository.
+    if ((await docker.image(name))?.labels['com.dokku.app-name'] === app) await docker.untag(name);
+  }
 }
 
 /**
@@ -213,15 +249,25 @@ async function stopStrays({ services, app, record }: Work): Promise<void> {
   for (const id of running) if (!counted.has(id)) await docker.stop(id);
 }
 
-async function putBackImage({ services, app, record }: Work, { image }: Before): Promise<void> {
-  const { docker } = services;
-  if (image === null) return docker.untag(appImage(app));
-  // An image that nothing runs may have been cleaned up since; what runs is as good.
+async function putBackImage(work: Work, { image }: Before): Promise<void> {
+  const { services, app, record } = work;
+  const { docker, dokku } = services;
+  const started = await dokku.startedImage(app);
+  // Where a release got as far as a tag of its own, Dokku starts the app from that from now on, pushed or not. The tag
+  // never counts down, so the former image gets it too.
+  const tagged = (await docker.image(startedReference(started)))?.labels[buildLabel] === record.name;
+  const names = tagged ? imageNames(app, started) : [appImage(app)];
+  const former = image === null ? undefined : await formerImage(work, image);
+  for (const name of names) await (former === undefined ? docker.untag(name) : docker.tag(former, name));
+}
+
+/** An image that nothing runs may have been cleaned up since; what runs is as good. */
+async function formerImage({ services, app, record }: Work, image: string): Promise<string | undefined> {
   const running = (await appContainers(services, app)).filter(({ build }) => build !== record.name);
   for (const candidate of [image, ...running.map((container) => container.image)]) {
-    if ((await docker.image(candidate)) !== undefined) return docker.tag(candidate, appImage(app));
+    if ((await services.docker.image(candidate)) !== undefined) return candidate;
   }
-  await docker.untag(appImage(app));
+  return undefined;
 }
 
 /** Some processes were switched: the former version is started for all of them again. */
@@ -297,10 +343,6 @@ function say({ services, pipeline, job }: Work, entry: Entry): Promise<void> {
 
 function append({ jobs, clock }: Services, pipeline: string, job: string, entry: Entry): Promise<void> {
   return jobs.append(pipeline, job, { format: 1, at: clock.now(), ...entry });
-}
-
-function appImage(app: string): string {
-  return `dokku/${app}:latest`;
 }
 
 function asError(reason: unknown): Error {

@@ -28,7 +28,7 @@ export async function requestPromotion(
     terminal.step(`${pipeline.production} is on build ${build?.name ?? ''} already; nothing to do`);
     return exitStatus.done;
   }
-  await describe(services, pipeline, plan.build);
+  await describe(services, pipeline, plan.build, plan.pushedTo);
   for (const warning of plan.warnings) terminal.warn(warning);
   return dryRun ? exitStatus.done : startJob(services, pipeline.name, kind, plan.build, detach);
 }
@@ -60,7 +60,7 @@ async function gatherFacts(
       : { state: 'not-deployed' },
     buildDir: productionExists ? await dokku.buildDir(production) : '',
     scheduler: productionExists ? await dokku.scheduler(production) : '',
-    pushesToRegistry: (await dokku.property('registry', production, 'push-on-release')) === 'true',
+    startedImage: productionExists ? await dokku.startedImage(production) : undefined,
     stagingConfig: stagingExists ? await dokku.config(staging) : {},
     productionConfig: productionExists ? await dokku.config(production) : {},
     freeDisk: await workTree.freeDisk(),
@@ -71,6 +71,7 @@ async function describe(
   { terminal, clock, docker }: Services,
   pipeline: Pipeline,
   build: BuildRecord,
+  pushedTo: string | undefined,
 ): Promise<void> {
   const image = await docker.image(capturedReference(pipeline.name, build.name));
   terminal.header(`${pipeline.production} gets build ${build.name}`);
@@ -80,5 +81,6 @@ async function describe(
   terminal.detail(
     `image ${(image?.id ?? '').replace('sha256:', '').slice(0, 12)}, with the configuration of ${pipeline.production}`,
   );
+  if (pushedTo !== undefined) terminal.detail(`Dokku pushes it to ${pushedTo} and runs what it pushed`);
   terminal.detail('release tasks (predeploy, release, postdeploy) of that build run there');
 }

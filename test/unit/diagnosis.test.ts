@@ -13,7 +13,6 @@ function app(changes: Partial<Existing> = {}): Existing {
     buildDir: 'server',
     deployBranch: true,
     scheduler: 'docker-local',
-    pushesToRegistry: false,
     live: { state: 'build', build: 'shop.1', record: undefined },
     image: true,
     ...changes,
@@ -52,9 +51,7 @@ test('apps with different build-dirs are told once', () => {
   assert.match(lines[0] ?? '', 'shop: its apps have different build-dirs: server and none.');
 });
 
-test('a scheduler that takes no image of this host is told, with what makes it take one', () => {
-  assert.match(found(app({ scheduler: 'k3s' }))[0] ?? '', 'push-on-release true');
-  assert.equal(found(app({ scheduler: 'k3s', pushesToRegistry: true })), []);
+test('a scheduler whose containers are not seen is told', () => {
   assert.match(found(app({ scheduler: 'nomad' }))[0] ?? '', 'selected docker-local');
 });
 

@@ -1,3 +1,4 @@
+import { UserError } from '../domain/errors';
 import { choosePipeline, type Pipeline } from '../domain/pipeline';
 import type { Services } from '../domain/ports';
 import { settleInterrupted } from '../operations/job-runs';
@@ -12,9 +13,31 @@ export async function readPipeline(
   verb: string,
   named: string | undefined,
 ): Promise<Pipeline> {
-  const { store, dokku } = services;
-  const pipeline = await store.pipeline(choosePipeline(named, await store.pipelines()));
-  await dokku.authorize(`flight-launch:${verb}`, [pipeline.staging, pipeline.production]);
+  const { store } = services;
+  const all = await store.pipelines();
+  const isClear = named === undefined ? all.length === 1 : all.includes(named);
+  // Where we have to choose or to list, it is among those of the caller.
+  const offered = isClear ? all : await ofCaller(services, verb, all);
+  const pipeline = await authorized(services, verb, choosePipeline(named, offered));
   await settleInterrupted(services, pipeline.name);
+  return pipeline;
+}
+
+async function ofCaller(services: Services, verb: string, all: readonly string[]): Promise<string[]> {
+  const visible: string[] = [];
+  for (const name of all) {
+    try {
+      visible.push((await authorized(services, verb, name)).name);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+    }
+  }
+  return visible;
+}
+
+/** @throws UserError where the caller may not use an app of the pipeline */
+async function authorized({ store, dokku }: Services, verb: string, name: string): Promise<Pipeline> {
+  const pipeline = await store.pipeline(name);
+  await dokku.authorize(`flight-launch:${verb}`, [pipeline.staging, pipeline.production]);
   return pipeline;
 }

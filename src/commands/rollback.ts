@@ -1,5 +1,6 @@
 import type { BuildRecord } from '../domain/build';
 import { UsageError, UserError } from '../domain/errors';
+import { quoted } from '../domain/paths';
 import type { Pipeline } from '../domain/pipeline';
 import { rollbackCandidates } from '../domain/promotion';
 import type { Services } from '../domain/ports';
@@ -61,7 +62,7 @@ async function choose(
   const what =
     name === undefined
       ? `${pipeline.production} has no earlier build`
-      : `${JSON.stringify(name)} is no build that ${pipeline.production} can go back to`;
+      : `${quoted(name)} is no build that ${pipeline.production} can go back to`;
   throw new UserError(what, {
     details: candidates.map(
       (build) =>

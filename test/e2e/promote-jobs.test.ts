@@ -167,6 +167,7 @@ test('F43 a job has its own session and Dokku process id, and nothing of the com
     [...new Set(files)].sort(),
     [
       `LIB/data/apps/${production}/.deploy.lock`,
+      'LIB/data/flight-launch/flight-launch.log',
       log,
       `LIB/data/flight-launch/pipelines/${production}/locks/lock`,
     ].sort(),

@@ -174,8 +174,8 @@ test('F43 a job has its own session and Dokku process id, and nothing of the com
   );
   assert.match(seen, `release: 0 /dev/null\n`);
   assert.not.match(seen, /^release: .*lock$/m);
-  assert.match(seen, `DOKKU_PID=${pid}\n`);
-  assert.match(seen, `FLIGHT_LAUNCH_JOB=${job}`);
+  assert.match(seen, new RegExp(`^DOKKU_PID=${pid}$`, 'm'));
+  assert.match(seen, new RegExp(`^FLIGHT_LAUNCH_JOB=${job}$`, 'm'));
   assert.not.match(seen, /^(DOKKU_APP_NAME|SSH_ORIGINAL_COMMAND)=/m);
 
   client.kill('SIGKILL');

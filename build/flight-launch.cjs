@@ -9851,11 +9851,14 @@ function formatDuration(milliseconds) {
   const minutes = Math.floor(whole / 60);
   return minutes < 60 ? `${String(minutes)} min ${String(whole % 60)} s` : `${String(Math.floor(minutes / 60))} h ${String(minutes % 60)} min`;
 }
+function formatCount(count2, noun) {
+  return `${String(count2)} ${noun}${count2 === 1 ? "" : "s"}`;
+}
 function formatAge(now, then) {
   const age = Math.floor((now - then) / 1e3);
   if (age < 60) return "just now";
   const [count2, unit] = age < 3600 ? [Math.floor(age / 60), "minute"] : age < 86400 ? [Math.floor(age / 3600), "hour"] : [Math.floor(age / 86400), "day"];
-  return `${String(count2)} ${unit}${count2 === 1 ? "" : "s"} ago`;
+  return `${formatCount(count2, unit)} ago`;
 }
 
 // src/adapters/terminal.ts
@@ -29814,6 +29817,167 @@ function liveBuild(containers, records) {
   };
 }
 
+// src/domain/app-image.ts
+function appRepository(app) {
+  return `dokku/${app}`;
+}
+function appImage(app) {
+  return `${appRepository(app)}:latest`;
+}
+function startedReference({ server, repository, pushedTag = "latest" }) {
+  return `${server}${repository}:${pushedTag}`;
+}
+function pushRepository({ server, repository, pushedTag }) {
+  return pushedTag === void 0 ? void 0 : `${server}${repository}`;
+}
+function namesPushedBefore({ pushedTag }, names) {
+  const tagOf2 = (name) => name.slice(name.lastIndexOf(":") + 1);
+  return names.filter((name) => /^[0-9]+$/.test(tagOf2(name)) && Number(tagOf2(name)) < Number(pushedTag));
+}
+function imageNames(app, image2) {
+  const { repository, pushedTag = "latest" } = image2;
+  return [
+    .../* @__PURE__ */ new Set([
+      appImage(app),
+      startedReference(image2),
+      ...[pushedTag, "latest"].map((tag) => `${repository}:${tag}`),
+      `${appRepository(app)}:${pushedTag}`
+    ])
+  ];
+}
+
+// src/domain/client-key.ts
+var import_node_crypto2 = require("node:crypto");
+var format = 1;
+function clientKey(parts) {
+  return hash2({
+    format,
+    folder: [parts.folder.path, parts.folder.tree],
+    inputs: sorted(parts.inputs.map(({ path: path6, id }) => [path6, id])),
+    image: parts.imageId,
+    install: parts.installCommand,
+    build: parts.buildCommand,
+    output: parts.output,
+    env: sorted(Object.entries(parts.env)),
+    network: parts.network
+  });
+}
+function installHash(parts) {
+  return hash2({
+    format,
+    folder: parts.folder,
+    image: parts.imageId,
+    install: parts.installCommand,
+    files: sorted(parts.files.map(({ path: path6, id, mode }) => [path6, id, mode]))
+  });
+}
+function valueDigest(value) {
+  return (0, import_node_crypto2.createHash)("sha256").update(value).digest("hex");
+}
+function hash2(value) {
+  return (0, import_node_crypto2.createHash)("sha256").update(JSON.stringify(value)).digest("hex");
+}
+function sorted(rows) {
+  return [...rows].sort((a2, b) => a2.join("\0") < b.join("\0") ? -1 : 1);
+}
+
+// src/domain/promotion.ts
+var neededDisk = 256 * 1024 ** 2;
+var buildTimeVariables = ["RAILS_ENV", "RACK_ENV", "NODE_ENV", "BUNDLE_WITHOUT", "ASSET_HOST"];
+function planPromotion(facts) {
+  const { pipeline: pipeline4, build: build2 } = facts;
+  const problems = [];
+  if (!facts.productionExists) problems.push(`the app ${pipeline4.production} does not exist`);
+  if (build2 === void 0) problems.push(`nothing to promote is live on ${pipeline4.staging}`);
+  else problems.push(...buildProblems(facts, build2), ...environmentProblems(facts, build2));
+  if (facts.productionExists) problems.push(...productionProblems(facts));
+  if (facts.freeDisk < neededDisk) problems.push("the disk is nearly full; free some space");
+  if (problems.length > 0 || build2 === void 0) throw refused(facts, problems);
+  return {
+    build: facts.isThere ? void 0 : build2,
+    pushedTo: facts.startedImage === void 0 ? void 0 : pushRepository(facts.startedImage),
+    warnings: buildTimeWarnings(facts)
+  };
+}
+function refused(facts, problems) {
+  const exit = facts.productionExists ? exitStatus.failed : exitStatus.noSuchApp;
+  return new UserError(`${facts.pipeline.production} stays as it is: this build cannot be put on it`, {
+    details: problems,
+    remedy: "Mend what is listed and try again; nothing was changed.",
+    exit
+  });
+}
+function buildProblems(facts, build2) {
+  const problems = [];
+  const { captured, live } = build2;
+  if (live.staging === void 0 && live.production === void 0) {
+    problems.push(`build ${build2.name} never went live; only what passed its checks can go to production`);
+  }
+  if (captured === void 0 || !facts.image) {
+    problems.push(`the image of build ${build2.name} is gone; push its commit again`);
+  }
+  if (!facts.serverTree)
+    problems.push(`the server files of build ${build2.name} are gone; push its commit again`);
+  if (!facts.commit) {
+    problems.push(
+      `commit ${build2.commit.slice(0, 8)} of build ${build2.name} is in no repository any more; push it again`
+    );
+  }
+  return problems;
+}
+function environmentProblems({ pipeline: pipeline4, productionConfig }, build2) {
+  const different = Object.entries(build2.client.env).filter(([name, digest]) => {
+    const value = productionConfig[name];
+    return (value === void 0 ? null : valueDigest(value)) !== digest;
+  }).map(([name]) => name);
+  if (different.length === 0) return [];
+  return [
+    `the client was built with other values than ${pipeline4.production} has: ${different.join(", ")}; make them equal on both apps and push again, or let the server tell the client`
+  ];
+}
+function productionProblems({
+  pipeline: pipeline4,
+  build: build2,
+  buildDir,
+  scheduler: scheduler3,
+  startedImage
+}) {
+  const problems = [];
+  const app = pipeline4.production;
+  const folder2 = build2?.server.folder;
+  if (folder2 !== void 0 && buildDir !== (folder2 === "." ? "" : folder2)) {
+    problems.push(
+      `the build-dir of ${app} is ${buildDir === "" ? "not set" : buildDir}; run \`dokku builder:set ${app} build-dir ${folder2}\``
+    );
+  }
+  const pushed = startedImage !== void 0 && pushRepository(startedImage) !== void 0;
+  if (scheduler3 !== "docker-local") {
+    problems.push(
+      `${app} is run by the scheduler ${scheduler3}, ${pushed ? "whose containers this host does not see: it could not be told what is live" : "which cannot take an image of this host"}`
+    );
+  } else if (startedImage !== void 0 && startedImage.server !== "" && !pushed) {
+    problems.push(
+      `Dokku would start ${app} from ${startedReference(startedImage)}, which nothing makes; run \`dokku registry:set ${app} push-on-release true\`, or unset its server`
+    );
+  }
+  return problems;
+}
+function buildTimeWarnings({ pipeline: pipeline4, stagingConfig, productionConfig }) {
+  return buildTimeVariables.filter((name) => stagingConfig[name] !== productionConfig[name]).map(
+    (name) => `${name} differs between ${pipeline4.staging} and ${pipeline4.production}; the build was made with that of the app it was pushed to`
+  );
+}
+function howFar(containers, expected, build2) {
+  const switched = containers.filter((container2) => container2.build === build2).map(({ process: process10 }) => process10);
+  if (switched.length === 0) return "none";
+  const all = switched.length === containers.length && expected.every((process10) => switched.includes(process10));
+  return all ? "all" : "some";
+}
+function rollbackCandidates(builds, live, images) {
+  const current = live.state === "build" ? live.build : void 0;
+  return builds.filter((build2) => build2.live.production !== void 0 && build2.name !== current).filter((build2) => build2.captured !== void 0 && images.has(build2.captured.reference)).sort((a2, b) => (b.live.production ?? 0) - (a2.live.production ?? 0));
+}
+
 // src/operations/live.ts
 async function appContainers({ dokku, docker }, app) {
   const listed = await dokku.containers(app);
@@ -29825,13 +29989,37 @@ async function appContainers({ dokku, docker }, app) {
     return [{ process: process10, id, running, image: image2, build: labels2[buildLabel], commit: labels2[commitLabel] }];
   });
 }
+async function deployUnderWay({ store, processes }, app) {
+  const note = await store.note(app);
+  if (note === void 0) return void 0;
+  if (await processes.startOf(note.process.pid) === note.process.startedAt) return note;
+  await store.removeNote(app);
+  return void 0;
+}
+async function refuseWhileDeployed(services, app) {
+  const note = await deployUnderWay(services, app);
+  if (note === void 0) return;
+  const { SSH_NAME: by = "somebody" } = note.env;
+  const since = formatAge(services.clock.now(), note.startedAt);
+  throw new UserError(`${app} is being deployed (build ${note.build}) by ${by}, begun ${since}`, {
+    remedy: "Wait until that has ended and try again.",
+    exit: exitStatus.locked
+  });
+}
+async function runsFully(services, { name, production }, build2) {
+  const running = (await appContainers(services, production)).filter((container2) => container2.running);
+  if (howFar(running, [], build2) !== "all") return false;
+  const expected = await services.dokku.processes(production, process.pid);
+  const last = (await services.store.history(name)).findLast(({ app }) => app === production);
+  return howFar(running, expected, build2) === "all" && last?.result !== "mixed";
+}
 async function findLive(services, pipeline4, app, stage) {
   const live = liveBuild(await appContainers(services, app), []);
   if (live.state !== "build") return live;
   const record3 = await services.store.readableBuild(pipeline4, live.build);
   if (record3 === void 0 || record3.live[stage] !== void 0) return { ...live, record: record3 };
-  const note = record3.app === app ? recordDeploy : noteLive;
-  return { ...live, record: await note(services, pipeline4, stage, record3) };
+  if (record3.app !== app) return { ...live, record: record3 };
+  return { ...live, record: await recordDeploy(services, pipeline4, stage, record3) };
 }
 async function recordDeploy(services, pipeline4, stage, record3) {
   const at2 = services.clock.now();
@@ -30071,18 +30259,20 @@ async function startJob(services, pipeline4, kind, build2, detach) {
   await jobs.start(pipeline4, job.id);
   terminal.step(`Started ${kind} ${job.id}; it goes on if this connection breaks`);
   if (!detach) return followJob(services, pipeline4, job);
-  terminal.detail(`follow it: dokku flight-launch:logs ${job.id} --follow`);
+  terminal.detail(`follow it: dokku flight-launch:logs ${job.id} --pipeline ${pipeline4} --follow`);
   return exitStatus.done;
+}
+function notEnded({ clock }, { kind, id, build: build2, by, createdAt }) {
+  const since = formatAge(clock.now(), createdAt);
+  return new UserError(`${kind} ${id} of build ${build2}, started by ${by.name} ${since}, has not ended`, {
+    remedy: "Wait until it has and try again; `dokku flight-launch:logs` shows it.",
+    exit: exitStatus.locked
+  });
 }
 async function createJob(services, pipeline4, kind, build2) {
   const { jobs, clock, caller } = services;
   const unfinished = await unfinishedJob(services, pipeline4);
-  if (unfinished !== void 0) {
-    throw new UserError(`${unfinished.job.kind} ${unfinished.job.id} has not ended`, {
-      remedy: `See \`dokku flight-launch:logs ${unfinished.job.id}\` for what stands in its way.`,
-      exit: exitStatus.locked
-    });
-  }
+  if (unfinished !== void 0) throw notEnded(services, unfinished.job);
   const taken = (await jobs.list(pipeline4)).map((job2) => job2.id);
   const job = {
     format: 1,
@@ -30103,29 +30293,41 @@ async function followJob({ jobs }, pipeline4, job) {
   const status2 = await jobs.follow(pipeline4, job.id);
   if (status2 !== void 0) return status2;
   throw new UserError(`${job.kind} ${job.id} was interrupted`, {
-    remedy: "Run `dokku flight-launch:status`: it settles what was left.",
+    remedy: `Run \`dokku flight-launch:status ${pipeline4}\`: it settles what was left.`,
     exit: exitStatus.resumable
   });
 }
 
 // src/commands/pipeline-argument.ts
 async function readPipeline(services, verb, named) {
-  const { store, dokku } = services;
-  const pipeline4 = await store.pipeline(choosePipeline(named, await store.pipelines()));
-  await dokku.authorize(`flight-launch:${verb}`, [pipeline4.staging, pipeline4.production]);
+  const { store } = services;
+  const all = await store.pipelines();
+  const isClear = named === void 0 ? all.length === 1 : all.includes(named);
+  const offered = isClear ? all : (await ofCaller(services, verb, all)).map(({ name }) => name);
+  const pipeline4 = await authorized(services, verb, choosePipeline(named, offered));
   await settleInterrupted(services, pipeline4.name);
   return pipeline4;
 }
 async function visiblePipelines(services, verb) {
+  const visible = await ofCaller(services, verb, await services.store.pipelines());
+  for (const { name } of visible) await settleInterrupted(services, name);
+  return visible;
+}
+async function ofCaller(services, verb, all) {
   const visible = [];
-  for (const name of await services.store.pipelines()) {
+  for (const name of all) {
     try {
-      visible.push(await readPipeline(services, verb, name));
+      visible.push(await authorized(services, verb, name));
     } catch (error62) {
       if (!(error62 instanceof UserError)) throw error62;
     }
   }
   return visible;
+}
+async function authorized({ store, dokku }, verb, name) {
+  const pipeline4 = await store.pipeline(name);
+  await dokku.authorize(`flight-launch:${verb}`, [pipeline4.staging, pipeline4.production]);
+  return pipeline4;
 }
 
 // src/commands/diff.ts
@@ -30151,10 +30353,10 @@ var diff = {
 };
 function show({ terminal, clock }, changes, clientFolder3) {
   const line = ({ id, author, subject, at: at2 }) => `${id.slice(0, 8)} ${printable(author, 30)}: ${printable(subject, 72)} (${formatAge(clock.now(), at2)})`;
-  terminal.header(`${changes.added.length} commits would come to production`);
+  terminal.header(`${formatCount(changes.added.length, "commit")} would come to production`);
   for (const commit of changes.added) terminal.detail(line(commit));
   if (changes.removed.length > 0) {
-    terminal.header(`${changes.removed.length} commits of production would go`);
+    terminal.header(`${formatCount(changes.removed.length, "commit")} of production would go`);
     for (const commit of changes.removed) terminal.detail(line(commit));
   }
   const client = changes.files.filter(({ path: path6 }) => isInside(path6, clientFolder3));
@@ -30162,7 +30364,7 @@ function show({ terminal, clock }, changes, clientFolder3) {
     ["Client", client],
     ["Server and others", changes.files.filter((file2) => !client.includes(file2))]
   ]) {
-    terminal.header(`${title2}: ${files.length} files`);
+    terminal.header(`${title2}: ${formatCount(files.length, "file")}`);
     for (const { status: status2, path: path6 } of files) terminal.detail(`${status2} ${printable(path6)}`);
   }
 }
@@ -30207,168 +30409,6 @@ function isConfiguration(path6) {
 function lines(...instructions) {
   return `${instructions.join("\n")}
 `;
-}
-
-// src/domain/app-image.ts
-function appRepository(app) {
-  return `dokku/${app}`;
-}
-function appImage(app) {
-  return `${appRepository(app)}:latest`;
-}
-function startedReference({ server, repository, pushedTag = "latest" }) {
-  return `${server}${repository}:${pushedTag}`;
-}
-function pushRepository({ server, repository, pushedTag }) {
-  return pushedTag === void 0 ? void 0 : `${server}${repository}`;
-}
-function namesPushedBefore({ pushedTag }, names) {
-  const tagOf2 = (name) => name.slice(name.lastIndexOf(":") + 1);
-  return names.filter((name) => /^[0-9]+$/.test(tagOf2(name)) && Number(tagOf2(name)) < Number(pushedTag));
-}
-function imageNames(app, image2) {
-  const { repository, pushedTag = "latest" } = image2;
-  return [
-    .../* @__PURE__ */ new Set([
-      appImage(app),
-      startedReference(image2),
-      ...[pushedTag, "latest"].map((tag) => `${repository}:${tag}`),
-      `${appRepository(app)}:${pushedTag}`
-    ])
-  ];
-}
-
-// src/domain/client-key.ts
-var import_node_crypto2 = require("node:crypto");
-var format = 1;
-function clientKey(parts) {
-  return hash2({
-    format,
-    folder: [parts.folder.path, parts.folder.tree],
-    inputs: sorted(parts.inputs.map(({ path: path6, id }) => [path6, id])),
-    image: parts.imageId,
-    install: parts.installCommand,
-    build: parts.buildCommand,
-    output: parts.output,
-    env: sorted(Object.entries(parts.env)),
-    network: parts.network
-  });
-}
-function installHash(parts) {
-  return hash2({
-    format,
-    folder: parts.folder,
-    image: parts.imageId,
-    install: parts.installCommand,
-    files: sorted(parts.files.map(({ path: path6, id, mode }) => [path6, id, mode]))
-  });
-}
-function valueDigest(value) {
-  return (0, import_node_crypto2.createHash)("sha256").update(value).digest("hex");
-}
-function hash2(value) {
-  return (0, import_node_crypto2.createHash)("sha256").update(JSON.stringify(value)).digest("hex");
-}
-function sorted(rows) {
-  return [...rows].sort((a2, b) => a2.join("\0") < b.join("\0") ? -1 : 1);
-}
-
-// src/domain/promotion.ts
-var neededDisk = 256 * 1024 ** 2;
-var buildTimeVariables = ["RAILS_ENV", "RACK_ENV", "NODE_ENV", "BUNDLE_WITHOUT", "ASSET_HOST"];
-function planPromotion(facts) {
-  const { pipeline: pipeline4, build: build2, production } = facts;
-  const problems = [];
-  if (!facts.productionExists) problems.push(`the app ${pipeline4.production} does not exist`);
-  if (build2 === void 0) problems.push(`nothing to promote is live on ${pipeline4.staging}`);
-  else problems.push(...buildProblems(facts, build2), ...environmentProblems(facts, build2));
-  if (facts.productionExists) problems.push(...productionProblems(facts));
-  if (facts.freeDisk < neededDisk) problems.push("the disk is nearly full; free some space");
-  if (problems.length > 0 || build2 === void 0) throw refused(facts, problems);
-  const there = production.state === "build" && production.build === build2.name;
-  return {
-    build: there ? void 0 : build2,
-    pushedTo: facts.startedImage === void 0 ? void 0 : pushRepository(facts.startedImage),
-    warnings: buildTimeWarnings(facts)
-  };
-}
-function refused(facts, problems) {
-  const exit = facts.productionExists ? exitStatus.failed : exitStatus.noSuchApp;
-  return new UserError(`${facts.pipeline.production} stays as it is: this build cannot be put on it`, {
-    details: problems,
-    remedy: "Mend what is listed and try again; nothing was changed.",
-    exit
-  });
-}
-function buildProblems(facts, build2) {
-  const problems = [];
-  const { captured, live } = build2;
-  if (live.staging === void 0 && live.production === void 0) {
-    problems.push(`build ${build2.name} never went live; only what passed its checks can go to production`);
-  }
-  if (captured === void 0 || !facts.image) {
-    problems.push(`the image of build ${build2.name} is gone; push its commit again`);
-  }
-  if (!facts.serverTree)
-    problems.push(`the server files of build ${build2.name} are gone; push its commit again`);
-  if (!facts.commit) {
-    problems.push(
-      `commit ${build2.commit.slice(0, 8)} of build ${build2.name} is in no repository any more; push it again`
-    );
-  }
-  return problems;
-}
-function environmentProblems({ pipeline: pipeline4, productionConfig }, build2) {
-  const different = Object.entries(build2.client.env).filter(([name, digest]) => {
-    const value = productionConfig[name];
-    return (value === void 0 ? null : valueDigest(value)) !== digest;
-  }).map(([name]) => name);
-  if (different.length === 0) return [];
-  return [
-    `the client was built with other values than ${pipeline4.production} has: ${different.join(", ")}; make them equal on both apps and push again, or let the server tell the client`
-  ];
-}
-function productionProblems({
-  pipeline: pipeline4,
-  build: build2,
-  buildDir,
-  scheduler: scheduler3,
-  startedImage
-}) {
-  const problems = [];
-  const app = pipeline4.production;
-  const folder2 = build2?.server.folder;
-  if (folder2 !== void 0 && buildDir !== (folder2 === "." ? "" : folder2)) {
-    problems.push(
-      `the build-dir of ${app} is ${buildDir === "" ? "not set" : buildDir}; run \`dokku builder:set ${app} build-dir ${folder2}\``
-    );
-  }
-  const pushed = startedImage !== void 0 && pushRepository(startedImage) !== void 0;
-  if (scheduler3 !== "docker-local") {
-    problems.push(
-      `${app} is run by the scheduler ${scheduler3}, ${pushed ? "whose containers this host does not see: it could not be told what is live" : "which cannot take an image of this host"}`
-    );
-  } else if (startedImage !== void 0 && startedImage.server !== "" && !pushed) {
-    problems.push(
-      `Dokku would start ${app} from ${startedReference(startedImage)}, which nothing makes; run \`dokku registry:set ${app} push-on-release true\`, or unset its server`
-    );
-  }
-  return problems;
-}
-function buildTimeWarnings({ pipeline: pipeline4, stagingConfig, productionConfig }) {
-  return buildTimeVariables.filter((name) => stagingConfig[name] !== productionConfig[name]).map(
-    (name) => `${name} differs between ${pipeline4.staging} and ${pipeline4.production}; the build was made with that of the app it was pushed to`
-  );
-}
-function howFar(containers, expected, build2) {
-  const switched = containers.filter((container2) => container2.build === build2).map(({ process: process10 }) => process10);
-  if (switched.length === 0) return "none";
-  const all = switched.length === containers.length && expected.every((process10) => switched.includes(process10));
-  return all ? "all" : "some";
-}
-function rollbackCandidates(builds, live, images) {
-  const current = live.state === "build" ? live.build : void 0;
-  return builds.filter((build2) => build2.live.production !== void 0 && build2.name !== current).filter((build2) => build2.captured !== void 0 && images.has(build2.captured.reference)).sort((a2, b) => (b.live.production ?? 0) - (a2.live.production ?? 0));
 }
 
 // src/domain/diagnosis.ts
@@ -30616,7 +30656,7 @@ var logs = {
     const job = wanted2 === void 0 ? jobs.at(-1) : jobs.find(({ id }) => id === wanted2);
     if (job === void 0) {
       throw new UserError(
-        wanted2 === void 0 ? `pipeline ${name} has no job yet` : `there is no job ${JSON.stringify(wanted2)}`,
+        wanted2 === void 0 ? `pipeline ${name} has no job yet` : `there is no job ${quoted(wanted2)} in pipeline ${name}`,
         {
           details: jobs.slice(-10).map(({ id, kind, build: build2 }) => `${id}: ${kind} of ${build2}`),
           remedy: "Name a job, or leave it out for the last one."
@@ -30633,13 +30673,18 @@ var logs = {
 async function requestPromotion(services, pipeline4, { kind, build: build2, dryRun, detach }) {
   const { terminal } = services;
   const plan = planPromotion(await gatherFacts(services, pipeline4, build2));
+  await refuseWhileDeployed(services, pipeline4.production);
   if (plan.build === void 0) {
     terminal.step(`${pipeline4.production} is on build ${build2?.name ?? ""} already; nothing to do`);
     return exitStatus.done;
   }
   await describe4(services, pipeline4, plan.build, plan.pushedTo);
   for (const warning of plan.warnings) terminal.warn(warning);
-  return dryRun ? exitStatus.done : startJob(services, pipeline4.name, kind, plan.build, detach);
+  if (!dryRun) return startJob(services, pipeline4.name, kind, plan.build, detach);
+  const named = kind === "promote" ? `--build ${plan.build.name}` : plan.build.name;
+  terminal.step("Nothing was changed. To do exactly this, whatever is deployed meanwhile:");
+  terminal.detail(`dokku flight-launch:${kind} ${named} --pipeline ${pipeline4.name}`);
+  return exitStatus.done;
 }
 async function gatherFacts(services, pipeline4, build2) {
   const { dokku, docker, repository, store, workTree } = services;
@@ -30656,7 +30701,7 @@ async function gatherFacts(services, pipeline4, build2) {
     serverTree: build2 !== void 0 && await store.hasServerTree(pipeline4.name, build2.name),
     commit: build2 !== void 0 && (productionExists && await repository.has(production, build2.commit) || stagingExists && await repository.has(staging, build2.commit)),
     productionExists,
-    production: productionExists ? await findLive(services, pipeline4.name, production, "production") : { state: "not-deployed" },
+    isThere: productionExists && build2 !== void 0 && await runsFully(services, pipeline4, build2.name),
     buildDir: productionExists ? await dokku.buildDir(production) : "",
     scheduler: productionExists ? await dokku.scheduler(production) : "",
     startedImage: productionExists ? await dokku.startedImage(production) : void 0,
@@ -30697,11 +30742,18 @@ var promote = {
     const named = given.value("build");
     const live = named === void 0 ? await findLive(services, pipeline4.name, pipeline4.staging, "staging") : void 0;
     if (live?.state === "mixed") {
+      await refuseWhileDeployed(services, pipeline4.staging);
       throw new UserError(
         `${pipeline4.staging} runs a mixture of builds, so it is not clear what was tested`,
         {
           remedy: "Push to staging again, or name a build with --build."
         }
+      );
+    }
+    const coming = named === void 0 ? await deployUnderWay(services, pipeline4.staging) : void 0;
+    if (coming !== void 0) {
+      services.terminal.warn(
+        `${pipeline4.staging} is being deployed (build ${coming.build}); what is live there until then is what counts`
       );
     }
     const build2 = named === void 0 ? live?.state === "build" ? live.record : void 0 : await namedBuild(named);
@@ -30716,8 +30768,8 @@ var promote = {
         (candidate) => candidate.name === name
       );
       if (record3 !== void 0) return record3;
-      throw new UserError(`there is no build ${JSON.stringify(name)} in pipeline ${pipeline4.name}`, {
-        remedy: "`dokku flight-launch:history` lists them."
+      throw new UserError(`there is no build ${quoted(name)} in pipeline ${pipeline4.name}`, {
+        remedy: `\`dokku flight-launch:history ${pipeline4.name}\` lists them.`
       });
     }
   }
@@ -31185,7 +31237,7 @@ async function choose(services, pipeline4, name) {
   const chosen = name === void 0 ? candidates[0] : candidates.find((build2) => build2.name === name);
   if (chosen !== void 0) return chosen;
   if (live.state === "build" && live.build === name && live.record !== void 0) return live.record;
-  const what = name === void 0 ? `${pipeline4.production} has no earlier build` : `${JSON.stringify(name)} is no build that ${pipeline4.production} can go back to`;
+  const what = name === void 0 ? `${pipeline4.production} has no earlier build` : `${quoted(name)} is no build that ${pipeline4.production} can go back to`;
   throw new UserError(what, {
     details: candidates.map(
       (build2) => `${build2.name}: commit ${build2.commit.slice(0, 8)}, live ${formatAge(clock.now(), build2.live.production ?? 0)}`
@@ -31422,11 +31474,11 @@ function describeWaiting({ added, removed }, now) {
   const oldest = added.at(-1);
   const gone = removed.length === 0 ? "" : `, and take ${removed.length} away`;
   if (oldest === void 0)
-    return removed.length === 0 ? "both run the same commit" : `a promote would take ${removed.length} commits away`;
-  return `a promote would bring ${added.length} ${added.length === 1 ? "commit" : "commits"}, the oldest from ${formatAge(now, oldest.at)}${gone}`;
+    return removed.length === 0 ? "both run the same commit" : `a promote would take ${formatCount(removed.length, "commit")} away`;
+  return `a promote would bring ${formatCount(added.length, "commit")}, the oldest from ${formatAge(now, oldest.at)}${gone}`;
 }
 async function view(services, pipeline4, stage) {
-  const { dokku, store } = services;
+  const { dokku } = services;
   const app = pipeline4[stage];
   const exists = await dokku.appExists(app);
   return {
@@ -31436,15 +31488,8 @@ async function view(services, pipeline4, stage) {
     live: exists ? await findLive(services, pipeline4.name, app, stage) : { state: "not-deployed" },
     containers: exists ? await appContainers(services, app) : [],
     deployBranch: exists ? await dokku.deployBranch(app) : void 0,
-    underWay: await deployUnderWay(services, app, store)
+    underWay: await deployUnderWay(services, app)
   };
-}
-async function deployUnderWay({ processes }, app, store) {
-  const note = await store.note(app);
-  if (note === void 0) return void 0;
-  if (await processes.startOf(note.process.pid) === note.process.startedAt) return note;
-  await store.removeNote(app);
-  return void 0;
 }
 function toJson2({ stage, app, exists, live, containers, deployBranch, underWay }) {
   const record3 = live.state === "build" ? live.record : void 0;
@@ -31523,7 +31568,7 @@ var unlink = {
     const { terminal, locks } = services;
     terminal.header(`Removing pipeline ${pipeline4.name} (${pipeline4.staging}, ${pipeline4.production})`);
     if (given.flag("dry-run")) return;
-    await refuseUnderWay(services, pipeline4);
+    for (const stage of stages) await refuseWhileDeployed(services, pipeline4[stage]);
     const history2 = await locks.pipeline(pipeline4.name, "unlink", () => remove(services, pipeline4));
     if (history2 !== void 0) terminal.detail(`the history is kept in ${history2}`);
     terminal.detail("The apps keep their build-dir and deploy branch. To undo them:");
@@ -31534,16 +31579,6 @@ var unlink = {
     }
   }
 };
-async function refuseUnderWay({ store, processes }, pipeline4) {
-  for (const stage of stages) {
-    const note = await store.note(pipeline4[stage]);
-    if (note === void 0 || await processes.startOf(note.process.pid) !== note.process.startedAt)
-      continue;
-    throw new UserError(`${pipeline4[stage]} is being deployed (build ${note.build})`, {
-      remedy: "Wait until that has ended and try again."
-    });
-  }
-}
 async function remove({ store, docker }, pipeline4) {
   const { name } = pipeline4;
   for (const stage of stages) {
@@ -31575,13 +31610,12 @@ var commands = {
 };
 
 // src/hooks/app-life-cycle.ts
-async function preDelete({ store, processes }, args) {
+async function preDelete(services, args) {
   const [app = ""] = args;
-  const note = await store.note(app);
-  if (note === void 0 || await processes.startOf(note.process.pid) !== note.process.startedAt) return;
-  throw new UserError(`${app} is being deployed (build ${note.build})`, {
-    remedy: "Wait until that has ended, then destroy the app."
-  });
+  await refuseWhileDeployed(services, app);
+  const pipeline4 = await services.store.pipelineOf(app);
+  const unfinished = pipeline4 === void 0 ? void 0 : await unfinishedJob(services, pipeline4);
+  if (unfinished?.running === true) throw notEnded(services, unfinished.job);
 }
 async function postDelete({ store, terminal }, args) {
   const [app = ""] = args;
@@ -32323,9 +32357,8 @@ async function putOnProduction(services, pipelineName2, job, buildId, settling) 
       const work = { services, pipeline: pipelineName2, app, job, record: record3, buildId, journal, settling };
       await waitForRelease(services, journal);
       const ended = await locks.deploy(app, buildId, () => run(work));
+      if (ended.result === "live" && job.kind === "promote") await prune2(work);
       await say2(ended);
-      if (ended.result === "live" && job.kind === "promote")
-        await applyRetention(services, pipelineName2, await findRemovable(services, pipelineName2));
     });
   } catch (error62) {
     if (settling || !(error62 instanceof UserError) || lastStep(await jobs.journal(pipelineName2, job.id), "noted") !== void 0) {
@@ -32336,8 +32369,16 @@ async function putOnProduction(services, pipelineName2, job, buildId, settling) 
     await say2({ step: "ended", result: "refused", exit: error62.exit === exitStatus.locked ? 4 : 1 });
   }
 }
+async function prune2({ services, pipeline: pipeline4, job }) {
+  try {
+    await applyRetention(services, pipeline4, await findRemovable(services, pipeline4));
+  } catch (error62) {
+    services.terminal.warn(`flight-launch: not all old builds could be removed: ${asError(error62).message}`);
+    services.log.error({ err: error62 }, `${job.kind} ${job.id}: old builds stay`);
+  }
+}
 async function run(work) {
-  const { services, pipeline: pipeline4, journal, job, settling } = work;
+  const { services, pipeline: pipeline4, app, journal, job, record: record3, settling } = work;
   const told = (await services.store.history(pipeline4)).find((line) => line.job === job.id);
   if (told !== void 0) return endedAs(told.result);
   const noted = lastStep(journal, "noted");
@@ -32345,6 +32386,10 @@ async function run(work) {
   if (settling) {
     services.terminal.warn(`flight-launch: the ${job.kind} was interrupted before it changed anything`);
     return endedAs("refused");
+  }
+  if (await runsFully(services, await services.store.pipeline(pipeline4), record3.name)) {
+    services.terminal.step(`${app} is on build ${record3.name} already; nothing to do`);
+    return endedAs("live");
   }
   const before2 = await noteBefore(work);
   await say(work, { step: "noted", before: before2, dokkuPid: process.pid });
@@ -40936,8 +40981,9 @@ var DokkuHost = class {
     else await this.withProperties('fn-plugin-property-write "$@"', plugin, app, key, value);
   }
   async setConfig(app, name, value) {
-    if (value === null) await this.dokku("config:unset", "--no-restart", app, name);
-    else await this.dokku("config:set", "--no-restart", app, `${name}=${value}`);
+    const call = value === null ? "config_unset" : "config_set";
+    const script = `set -eo pipefail; source "$PLUGIN_AVAILABLE_PATH/config/functions"; ${call} --no-restart "$@"`;
+    await this.bash(script, app, value === null ? name : `${name}=${value}`);
   }
   async revisionVariable(app) {
     const script = 'fn-plugin-property-get-default git "$1" rev-env-var GIT_REV';
@@ -41049,7 +41095,11 @@ var DokkuHost = class {
   /** Dokku's property functions are for bash alone (`property-functions` of its plugin `common`). */
   async withProperties(call, ...args) {
     const script = `set -eo pipefail; source "$PLUGIN_CORE_AVAILABLE_PATH/common/property-functions"; ${call}`;
-    return (await run2("bash", ["-c", script, "bash", ...args], { env: this.has.env, cwd: this.has.dokkuRoot })).stdout;
+    return this.bash(script, ...args);
+  }
+  async bash(script, ...args) {
+    const { env, dokkuRoot: cwd } = this.has;
+    return (await run2("bash", ["-c", script, "bash", ...args], { env, cwd })).stdout;
   }
   async dokku(...args) {
     await this.dokkuPrints(...args);
@@ -41484,12 +41534,11 @@ var DetachedJobs = class {
       for (let waited = 0; ; waited += pollMs) {
         const journal = await this.journal(pipeline4, job);
         const ended = lastStep(journal, "ended");
-        const gone = ended === void 0 && await this.isGone(journal.slice(earlier), waited);
+        const gone = await this.isGone(journal.slice(earlier), waited);
         for (let read = await log.read(buffer); read.bytesRead > 0; read = await log.read(buffer)) {
           writeAll(1, buffer.subarray(0, read.bytesRead));
         }
-        if (ended !== void 0) return ended.exit;
-        if (gone) return void 0;
+        if (gone) return ended?.exit;
         await (0, import_promises23.setTimeout)(pollMs);
       }
     } finally {
@@ -41965,6 +42014,7 @@ async function runCommand(terminal, name, args) {
   });
 }
 async function runJob(terminal, pipeline4, id, settling) {
+  process.on("SIGHUP", () => void 0);
   const env = { ...process.env, DOKKU_PID: String(process.pid) };
   const data = openDataFolder(env, terminal, { pipeline: pipeline4, job: id });
   return guarded(terminal, data.log, `job ${id}`, false, async () => {

@@ -76,6 +76,8 @@ async function runJob(
   id: string,
   settling: boolean,
 ): Promise<ExitStatus> {
+  // Nobody waits for us: what hangs up is not ours, however often.
+  process.on('SIGHUP', () => undefined);
   const env = { ...process.env, DOKKU_PID: String(process.pid) };
   const data = openDataFolder(env, terminal, { pipeline, job: id });
   return guarded(terminal, data.log, `job ${id}`, false, async () => {

@@ -83,8 +83,10 @@ export class DokkuHost implements Dokku {
   }
 
   async setConfig(app: string, name: string, value: string | null): Promise<void> {
-    if (value === null) await this.dokku('config:unset', '--no-restart', app, name);
-    else await this.dokku('config:set', '--no-restart', app, `${name}=${value}`);
+    // Not its command: who may promote need not be allowed to configure the app.
+    const call = value === null ? 'config_unset' : 'config_set';
+    const script = `set -eo pipefail; source "$PLUGIN_AVAILABLE_PATH/config/functions"; ${call} --no-restart "$@"`;
+    await this.bash(script, app, value === null ? name : `${name}=${value}`);
   }
 
   async revisionVariable(app: string): Promise<string> {
@@ -222,9 +224,12 @@ export class DokkuHost implements Dokku {
   /** Dokku's property functions are for bash alone (`property-functions` of its plugin `common`). */
   private async withProperties(call: string, ...args: string[]): Promise<string> {
     const script = `set -eo pipefail; source "$PLUGIN_CORE_AVAILABLE_PATH/common/property-functions"; ${call}`;
-    return (
-      await run('bash', ['-c', script, 'bash', ...args], { env: this.has.env, cwd: this.has.dokkuRoot })
-    ).stdout;
+    return this.bash(script, ...args);
+  }
+
+  private async bash(script: string, ...args: string[]): Promise<string> {
+    const { env, dokkuRoot: cwd } = this.has;
+    return (await run('bash', ['-c', script, 'bash', ...args], { env, cwd })).stdout;
   }
 
   private async dokku(...args: string[]): Promise<void> {

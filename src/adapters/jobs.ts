@@ -89,12 +89,12 @@ export class DetachedJobs implements Jobs {
         // Asked before the log is read, so that what a job prints last is shown.
         const journal = await this.journal(pipeline, job);
         const ended = lastStep(journal, 'ended');
-        const gone = ended === undefined && (await this.isGone(journal.slice(earlier), waited));
+        const gone = await this.isGone(journal.slice(earlier), waited);
         for (let read = await log.read(buffer); read.bytesRead > 0; read = await log.read(buffer)) {
           writeAll(1, buffer.subarray(0, read.bytesRead));
         }
-        if (ended !== undefined) return ended.exit;
-        if (gone) return undefined;
+        // Not before its process has gone, which holds the locks until then: the next command finds them free.
+        if (gone) return ended?.exit;
         await sleep(pollMs);
       }
     } finally {

@@ -2,7 +2,7 @@ import type { Changes } from '../domain/changes';
 import { UserError } from '../domain/errors';
 import { isInside, printable } from '../domain/paths';
 import type { Services } from '../domain/ports';
-import { formatAge } from '../domain/units';
+import { formatAge, formatCount } from '../domain/units';
 import { pendingChanges } from '../operations/changes';
 import { parseArguments, wantsJson } from './arguments';
 import type { Command } from './command';
@@ -33,10 +33,10 @@ export const diff: Command = {
 function show({ terminal, clock }: Services, changes: Changes, clientFolder: string): void {
   const line = ({ id, author, subject, at }: Changes['added'][number]) =>
     `${id.slice(0, 8)} ${printable(author, 30)}: ${printable(subject, 72)} (${formatAge(clock.now(), at)})`;
-  terminal.header(`${changes.added.length} commits would come to production`);
+  terminal.header(`${formatCount(changes.added.length, 'commit')} would come to production`);
   for (const commit of changes.added) terminal.detail(line(commit));
   if (changes.removed.length > 0) {
-    terminal.header(`${changes.removed.length} commits of production would go`);
+    terminal.header(`${formatCount(changes.removed.length, 'commit')} of production would go`);
     for (const commit of changes.removed) terminal.detail(line(commit));
   }
   const client = changes.files.filter(({ path }) => isInside(path, clientFolder));
@@ -44,7 +44,7 @@ function show({ terminal, clock }: Services, changes: Changes, clientFolder: str
     ['Client', client],
     ['Server and others', changes.files.filter((file) => !client.includes(file))],
   ] as const) {
-    terminal.header(`${title}: ${files.length} files`);
+    terminal.header(`${title}: ${formatCount(files.length, 'file')}`);
     for (const { status, path } of files) terminal.detail(`${status} ${printable(path)}`);
   }
 }

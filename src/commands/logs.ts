@@ -1,4 +1,5 @@
 import { UserError } from '../domain/errors';
+import { quoted } from '../domain/paths';
 import { followJob } from '../operations/job-runs';
 import { parseArguments } from './arguments';
 import type { Command } from './command';
@@ -24,7 +25,7 @@ export const logs: Command = {
       throw new UserError(
         wanted === undefined
           ? `pipeline ${name} has no job yet`
-          : `there is no job ${JSON.stringify(wanted)}`,
+          : `there is no job ${quoted(wanted)} in pipeline ${name}`,
         {
           details: jobs.slice(-10).map(({ id, kind, build }) => `${id}: ${kind} of ${build}`),
           remedy: 'Name a job, or leave it out for the last one.',

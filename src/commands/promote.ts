@@ -1,5 +1,6 @@
 import { UserError } from '../domain/errors';
-import { findLive } from '../operations/live';
+import { quoted } from '../domain/paths';
+import { deployUnderWay, findLive, refuseWhileDeployed } from '../operations/live';
 import { requestPromotion } from '../operations/promotion';
 import { parseArguments } from './arguments';
 import type { Command } from './command';
@@ -25,11 +26,18 @@ export const promote: Command = {
     const live =
       named === undefined ? await findLive(services, pipeline.name, pipeline.staging, 'staging') : undefined;
     if (live?.state === 'mixed') {
+      await refuseWhileDeployed(services, pipeline.staging);
       throw new UserError(
         `${pipeline.staging} runs a mixture of builds, so it is not clear what was tested`,
         {
           remedy: 'Push to staging again, or name a build with --build.',
         },
+      );
+    }
+    const coming = named === undefined ? await deployUnderWay(services, pipeline.staging) : undefined;
+    if (coming !== undefined) {
+      services.terminal.warn(
+        `${pipeline.staging} is being deployed (build ${coming.build}); what is live there until then is what counts`,
       );
     }
     const build =
@@ -46,8 +54,8 @@ export const promote: Command = {
         (candidate) => candidate.name === name,
       );
       if (record !== undefined) return record;
-      throw new UserError(`there is no build ${JSON.stringify(name)} in pipeline ${pipeline.name}`, {
-        remedy: '`dokku flight-launch:history` lists them.',
+      throw new UserError(`there is no build ${quoted(name)} in pipeline ${pipeline.name}`, {
+        remedy: `\`dokku flight-launch:history ${pipeline.name}\` lists them.`,
       });
     }
   },

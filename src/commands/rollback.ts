@@ -1,6 +1,7 @@
 import type { BuildRecord } from '../domain/build';
 import { capturedRepository } from '../domain/captured-image';
 import { UsageError, UserError } from '../domain/errors';
+import { quoted } from '../domain/paths';
 import type { Pipeline } from '../domain/pipeline';
 import { rollbackCandidates } from '../domain/promotion';
 import type { Services } from '../domain/ports';
@@ -62,7 +63,7 @@ async function choose(
   const what =
     name === undefined
       ? `${pipeline.production} has no earlier build`
-      : `${JSON.stringify(name)} is no build that ${pipeline.production} can go back to`;
+      : `${quoted(name)} is no build that ${pipeline.production} can go back to`;
   throw new UserError(what, {
     details: candidates.map(
       (build) =>

@@ -3,10 +3,10 @@ import type { AppContainer, Live } from '../domain/live';
 import { stages, type Pipeline, type Stage } from '../domain/pipeline';
 import type { Services } from '../domain/ports';
 import type { Changes } from '../domain/changes';
-import { formatAge } from '../domain/units';
+import { formatAge, formatCount } from '../domain/units';
 import { pendingChanges } from '../operations/changes';
 import { unfinishedJob } from '../operations/job-runs';
-import { appContainers, findLive } from '../operations/live';
+import { appContainers, deployUnderWay, findLive } from '../operations/live';
 import { parseArguments, wantsJson } from './arguments';
 import type { Command } from './command';
 import { readPipeline } from './pipeline-argument';
@@ -54,8 +54,8 @@ function describeWaiting({ added, removed }: Changes, now: number): string {
   if (oldest === undefined)
     return removed.length === 0
       ? 'both run the same commit'
-      : `a promote would take ${removed.length} commits away`;
-  return `a promote would bring ${added.length} ${added.length === 1 ? 'commit' : 'commits'}, the oldest from ${formatAge(now, oldest.at)}${gone}`;
+      : `a promote would take ${formatCount(removed.length, 'commit')} away`;
+  return `a promote would bring ${formatCount(added.length, 'commit')}, the oldest from ${formatAge(now, oldest.at)}${gone}`;
 }
 
 interface StageView {
@@ -69,7 +69,7 @@ interface StageView {
 }
 
 async function view(services: Services, pipeline: Pipeline, stage: Stage): Promise<StageView> {
-  const { dokku, store } = services;
+  const { dokku } = services;
   const app = pipeline[stage];
   const exists = await dokku.appExists(app);
   return {
@@ -79,21 +79,8 @@ async function view(services: Services, pipeline: Pipeline, stage: Stage): Promi
     live: exists ? await findLive(services, pipeline.name, app, stage) : { state: 'not-deployed' },
     containers: exists ? await appContainers(services, app) : [],
     deployBranch: exists ? await dokku.deployBranch(app) : undefined,
-    underWay: await deployUnderWay(services, app, store),
+    underWay: await deployUnderWay(services, app),
   };
-}
-
-/** The deploy that is under way; a note whose process has gone was left by one that failed, and is removed. */
-async function deployUnderWay(
-  { processes }: Services,
-  app: string,
-  store: Services['store'],
-): Promise<DeployNote | undefined> {
-  const note = await store.note(app);
-  if (note === undefined) return undefined;
-  if ((await processes.startOf(note.process.pid)) === note.process.startedAt) return note;
-  await store.removeNote(app);
-  return undefined;
 }
 
 function toJson({ stage, app, exists, live, containers, deployBranch, underWay }: StageView): object {

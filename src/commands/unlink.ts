@@ -2,7 +2,7 @@ import { capturedRepository } from '../domain/captured-image';
 import { cacheVolume, installRepository } from '../domain/container-plan';
 import { stages, type Pipeline } from '../domain/pipeline';
 import type { Services } from '../domain/ports';
-import { UserError } from '../domain/errors';
+import { refuseWhileDeployed } from '../operations/live';
 import { parseArguments } from './arguments';
 import type { Command } from './command';
 import { readPipeline } from './pipeline-argument';
@@ -22,7 +22,7 @@ export const unlink: Command = {
     const { terminal, locks } = services;
     terminal.header(`Removing pipeline ${pipeline.name} (${pipeline.staging}, ${pipeline.production})`);
     if (given.flag('dry-run')) return;
-    await refuseUnderWay(services, pipeline);
+    for (const stage of stages) await refuseWhileDeployed(services, pipeline[stage]);
     const history = await locks.pipeline(pipeline.name, 'unlink', () => remove(services, pipeline));
     if (history !== undefined) terminal.detail(`the history is kept in ${history}`);
     terminal.detail('The apps keep their build-dir and deploy branch. To undo them:');
@@ -33,17 +33,6 @@ export const unlink: Command = {
     }
   },
 };
-
-async function refuseUnderWay({ store, processes }: Services, pipeline: Pipeline): Promise<void> {
-  for (const stage of stages) {
-    const note = await store.note(pipeline[stage]);
-    if (note === undefined || (await processes.startOf(note.process.pid)) !== note.process.startedAt)
-      continue;
-    throw new UserError(`${pipeline[stage]} is being deployed (build ${note.build})`, {
-      remedy: 'Wait until that has ended and try again.',
-    });
-  }
-}
 
 async function remove({ store, docker }: Services, pipeline: Pipeline): Promise<string | undefined> {
   const { name } = pipeline;

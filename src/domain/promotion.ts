@@ -18,7 +18,8 @@ export interface PromotionFacts {
   /** Whether its commit is in the repository of an app. */
   commit: boolean;
   productionExists: boolean;
-  production: Live;
+  /** Whether production runs that build already, with every process that it has to have. */
+  isThere: boolean;
   buildDir: string;
   scheduler: string;
   /** Undefined where production does not exist. */
@@ -48,7 +49,7 @@ const buildTimeVariables = ['RAILS_ENV', 'RACK_ENV', 'NODE_ENV', 'BUNDLE_WITHOUT
  * @throws UserError that lists every reason why not
  */
 export function planPromotion(facts: PromotionFacts): PromotionPlan {
-  const { pipeline, build, production } = facts;
+  const { pipeline, build } = facts;
   const problems: string[] = [];
   if (!facts.productionExists) problems.push(`the app ${pipeline.production} does not exist`);
   if (build === undefined) problems.push(`nothing to promote is live on ${pipeline.staging}`);
@@ -56,9 +57,8 @@ export function planPromotion(facts: PromotionFacts): PromotionPlan {
   if (facts.productionExists) problems.push(...productionProblems(facts));
   if (facts.freeDisk < neededDisk) problems.push('the disk is nearly full; free some space');
   if (problems.length > 0 || build === undefined) throw refused(facts, problems);
-  const there = production.state === 'build' && production.build === build.name;
   return {
-    build: there ? undefined : build,
+    build: facts.isThere ? undefined : build,
     pushedTo: facts.startedImage === undefined ? undefined : pushRepository(facts.startedImage),
     warnings: buildTimeWarnings(facts),
   };

@@ -39,6 +39,11 @@ export function formatDuration(milliseconds: number): string {
     : `${String(Math.floor(minutes / 60))} h ${String(minutes % 60)} min`;
 }
 
+/** `1 file`, `2 files`; for people. */
+export function formatCount(count: number, noun: string): string {
+  return `${String(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** `3 minutes ago`; both in milliseconds since the epoch. A clock that jumped back yields `just now` (F39). */
 export function formatAge(now: number, then: number): string {
   const age = Math.floor((now - then) / 1000);
@@ -49,5 +54,5 @@ export function formatAge(now: number, then: number): string {
       : age < 86_400
         ? [Math.floor(age / 3600), 'hour']
         : [Math.floor(age / 86_400), 'day'];
-  return `${String(count)} ${unit}${count === 1 ? '' : 's'} ago`;
+  return `${formatCount(count, unit)} ago`;
 }

@@ -1,15 +1,15 @@
-import { UserError } from '../domain/errors';
 import { stageOf } from '../domain/pipeline';
 import type { Services } from '../domain/ports';
+import { notEnded, unfinishedJob } from '../operations/job-runs';
+import { refuseWhileDeployed } from '../operations/live';
 
-/** `pre-delete APP`: an app that is being deployed is not taken away below the deploy. */
-export async function preDelete({ store, processes }: Services, args: readonly string[]): Promise<void> {
+/** `pre-delete APP`: an app is not taken away below the deploy, promote or rollback that is at work on it. */
+export async function preDelete(services: Services, args: readonly string[]): Promise<void> {
   const [app = ''] = args;
-  const note = await store.note(app);
-  if (note === undefined || (await processes.startOf(note.process.pid)) !== note.process.startedAt) return;
-  throw new UserError(`${app} is being deployed (build ${note.build})`, {
-    remedy: 'Wait until that has ended, then destroy the app.',
-  });
+  await refuseWhileDeployed(services, app);
+  const pipeline = await services.store.pipelineOf(app);
+  const unfinished = pipeline === undefined ? undefined : await unfinishedJob(services, pipeline);
+  if (unfinished?.running === true) throw notEnded(services, unfinished.job);
 }
 
 /** `post-delete APP`: the app leaves its pipeline; the records and the history stay. */

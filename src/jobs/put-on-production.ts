@@ -12,7 +12,7 @@ import { exitStatus, ProcessError, UserError } from '../domain/errors';
 import { lastStep, type Before, type JobRecord, type JournalEntry } from '../domain/job';
 import { howFar } from '../domain/promotion';
 import type { Services } from '../domain/ports';
-import { appContainers, noteLive } from '../operations/live';
+import { appContainers, noteLive, runsFully } from '../operations/live';
 import { applyRetention, findRemovable, promotedRef } from '../operations/retention';
 
 type Result = Extract<JournalEntry, { step: 'ended' }>['result'];
@@ -62,10 +62,9 @@ export async function putOnProduction(
       const work: Work = { services, pipeline: pipelineName, app, job, record, buildId, journal, settling };
       await waitForRelease(services, journal);
       const ended = await locks.deploy(app, buildId, () => run(work));
+      if (ended.result === 'live' && job.kind === 'promote') await prune(work);
       // Only now: a job that was killed before this is settled once more, which takes away what it left of the lock.
       await say(ended);
-      if (ended.result === 'live' && job.kind === 'promote')
-        await applyRetention(services, pipelineName, await findRemovable(services, pipelineName));
     });
   } catch (error) {
     if (
@@ -82,8 +81,18 @@ export async function putOnProduction(
   }
 }
 
+/** What is kept too long is no reason to tell of a promote that it failed. */
+async function prune({ services, pipeline, job }: Work): Promise<void> {
+  try {
+    await applyRetention(services, pipeline, await findRemovable(services, pipeline));
+  } catch (error) {
+    services.terminal.warn(`flight-launch: not all old builds could be removed: ${asError(error).message}`);
+    services.log.error({ err: error }, `${job.kind} ${job.id}: old builds stay`);
+  }
+}
+
 async function run(work: Work): Promise<Ended> {
-  const { services, pipeline, journal, job, settling } = work;
+  const { services, pipeline, app, journal, job, record, settling } = work;
   const told = (await services.store.history(pipeline)).find((line) => line.job === job.id);
   if (told !== undefined) return endedAs(told.result);
   const noted = lastStep(journal, 'noted');
@@ -91,6 +100,10 @@ async function run(work: Work): Promise<Ended> {
   if (settling) {
     services.terminal.warn(`flight-launch: the ${job.kind} was interrupted before it changed anything`);
     return endedAs('refused');
+  }
+  if (await runsFully(services, await services.store.pipeline(pipeline), record.name)) {
+    services.terminal.step(`${app} is on build ${record.name} already; nothing to do`);
+    return endedAs('live');
   }
   const before = await noteBefore(work);
   await say(work, { step: 'noted', before, dokkuPid: process.pid });

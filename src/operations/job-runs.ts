@@ -2,6 +2,7 @@ import { exitStatus, UserError, type ExitStatus } from '../domain/errors';
 import { jobId, lastStep, startMs, type JobRecord } from '../domain/job';
 import type { BuildRecord } from '../domain/build';
 import type { Services } from '../domain/ports';
+import { formatAge } from '../domain/units';
 
 /** The job that has not ended, if any, and whether its process is still at work. */
 export async function unfinishedJob(
@@ -48,8 +49,20 @@ export async function startJob(
   await jobs.start(pipeline, job.id);
   terminal.step(`Started ${kind} ${job.id}; it goes on if this connection breaks`);
   if (!detach) return followJob(services, pipeline, job);
-  terminal.detail(`follow it: dokku flight-launch:logs ${job.id} --follow`);
+  terminal.detail(`follow it: dokku flight-launch:logs ${job.id} --pipeline ${pipeline} --follow`);
   return exitStatus.done;
+}
+
+/** Says whose job is in the way (exit 4). */
+export function notEnded(
+  { clock }: Pick<Services, 'clock'>,
+  { kind, id, build, by, createdAt }: JobRecord,
+): UserError {
+  const since = formatAge(clock.now(), createdAt);
+  return new UserError(`${kind} ${id} of build ${build}, started by ${by.name} ${since}, has not ended`, {
+    remedy: 'Wait until it has and try again; `dokku flight-launch:logs` shows it.',
+    exit: exitStatus.locked,
+  });
 }
 
 /** @throws UserError (exit 4) where another job of the pipeline has not ended */
@@ -61,12 +74,7 @@ async function createJob(
 ): Promise<JobRecord> {
   const { jobs, clock, caller } = services;
   const unfinished = await unfinishedJob(services, pipeline);
-  if (unfinished !== undefined) {
-    throw new UserError(`${unfinished.job.kind} ${unfinished.job.id} has not ended`, {
-      remedy: `See \`dokku flight-launch:logs ${unfinished.job.id}\` for what stands in its way.`,
-      exit: exitStatus.locked,
-    });
-  }
+  if (unfinished !== undefined) throw notEnded(services, unfinished.job);
   const taken = (await jobs.list(pipeline)).map((job) => job.id);
   const job: JobRecord = {
     format: 1,
@@ -89,7 +97,7 @@ export async function followJob({ jobs }: Services, pipeline: string, job: JobRe
   const status = await jobs.follow(pipeline, job.id);
   if (status !== undefined) return status;
   throw new UserError(`${job.kind} ${job.id} was interrupted`, {
-    remedy: 'Run `dokku flight-launch:status`: it settles what was left.',
+    remedy: `Run \`dokku flight-launch:status ${pipeline}\`: it settles what was left.`,
     exit: exitStatus.resumable,
   });
 }

@@ -1,7 +1,10 @@
-import { buildLabel, commitLabel, historyOf, type BuildRecord } from '../domain/build';
+import { buildLabel, commitLabel, historyOf, type BuildRecord, type DeployNote } from '../domain/build';
+import { exitStatus, UserError } from '../domain/errors';
 import { liveBuild, type AppContainer, type Live } from '../domain/live';
-import type { Stage } from '../domain/pipeline';
+import type { Pipeline, Stage } from '../domain/pipeline';
+import { howFar } from '../domain/promotion';
 import type { Services } from '../domain/ports';
+import { formatAge } from '../domain/units';
 
 /** The containers that Dokku counts as the running app, with what they run. */
 export async function appContainers(
@@ -16,6 +19,49 @@ export async function appContainers(
     const { running, image, labels } = container;
     return [{ process, id, running, image, build: labels[buildLabel], commit: labels[commitLabel] }];
   });
+}
+
+/** The deploy that is under way; a note whose process has gone was left by one that failed, and is removed. */
+export async function deployUnderWay(
+  { store, processes }: Pick<Services, 'store' | 'processes'>,
+  app: string,
+): Promise<DeployNote | undefined> {
+  const note = await store.note(app);
+  if (note === undefined) return undefined;
+  if ((await processes.startOf(note.process.pid)) === note.process.startedAt) return note;
+  await store.removeNote(app);
+  return undefined;
+}
+
+/** @throws UserError (exit 4) that says who is deploying the app */
+export async function refuseWhileDeployed(
+  services: Pick<Services, 'store' | 'processes' | 'clock'>,
+  app: string,
+): Promise<void> {
+  const note = await deployUnderWay(services, app);
+  if (note === undefined) return;
+  const { SSH_NAME: by = 'somebody' } = note.env;
+  const since = formatAge(services.clock.now(), note.startedAt);
+  throw new UserError(`${app} is being deployed (build ${note.build}) by ${by}, begun ${since}`, {
+    remedy: 'Wait until that has ended and try again.',
+    exit: exitStatus.locked,
+  });
+}
+
+/**
+ * Whether production runs a build with every process that it has to have. Where the last job left a mixture, processes
+ * may be missing that Dokku does not expect, so it is never taken for whole.
+ */
+export async function runsFully(
+  services: Pick<Services, 'dokku' | 'docker' | 'store'>,
+  { name, production }: Pipeline,
+  build: string,
+): Promise<boolean> {
+  const running = (await appContainers(services, production)).filter((container) => container.running);
+  if (howFar(running, [], build) !== 'all') return false;
+  const expected = await services.dokku.processes(production, process.pid);
+  const last = (await services.store.history(name)).findLast(({ app }) => app === production);
+  return howFar(running, expected, build) === 'all' && last?.result !== 'mixed';
 }
 
 /**
@@ -33,9 +79,9 @@ export async function findLive(
   // A damaged record hides nothing: the labels tell what is live without it.
   const record = await services.store.readableBuild(pipeline, live.build);
   if (record === undefined || record.live[stage] !== undefined) return { ...live, record };
-  // A build of the other app came by a promote, whose job writes the history.
-  const note = record.app === app ? recordDeploy : noteLive;
-  return { ...live, record: await note(services, pipeline, stage, record) };
+  // A build of the other app came by a promote, whose job notes it once it is live in full.
+  if (record.app !== app) return { ...live, record };
+  return { ...live, record: await recordDeploy(services, pipeline, stage, record) };
 }
 
 /** Records that a push or rebuild went live, and in the history. */

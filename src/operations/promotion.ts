@@ -7,7 +7,7 @@ import { planPromotion, type PromotionFacts } from '../domain/promotion';
 import type { Services } from '../domain/ports';
 import { formatAge } from '../domain/units';
 import { startJob } from './job-runs';
-import { findLive } from './live';
+import { refuseWhileDeployed, runsFully } from './live';
 
 export interface PromotionRequest {
   kind: JobRecord['kind'];
@@ -24,13 +24,18 @@ export async function requestPromotion(
 ): Promise<ExitStatus | undefined> {
   const { terminal } = services;
   const plan = planPromotion(await gatherFacts(services, pipeline, build));
+  await refuseWhileDeployed(services, pipeline.production);
   if (plan.build === undefined) {
     terminal.step(`${pipeline.production} is on build ${build?.name ?? ''} already; nothing to do`);
     return exitStatus.done;
   }
   await describe(services, pipeline, plan.build, plan.pushedTo);
   for (const warning of plan.warnings) terminal.warn(warning);
-  return dryRun ? exitStatus.done : startJob(services, pipeline.name, kind, plan.build, detach);
+  if (!dryRun) return startJob(services, pipeline.name, kind, plan.build, detach);
+  const named = kind === 'promote' ? `--build ${plan.build.name}` : plan.build.name;
+  terminal.step('Nothing was changed. To do exactly this, whatever is deployed meanwhile:');
+  terminal.detail(`dokku flight-launch:${kind} ${named} --pipeline ${pipeline.name}`);
+  return exitStatus.done;
 }
 
 async function gatherFacts(
@@ -55,9 +60,7 @@ async function gatherFacts(
       ((productionExists && (await repository.has(production, build.commit))) ||
         (stagingExists && (await repository.has(staging, build.commit)))),
     productionExists,
-    production: productionExists
-      ? await findLive(services, pipeline.name, production, 'production')
-      : { state: 'not-deployed' },
+    isThere: productionExists && build !== undefined && (await runsFully(services, pipeline, build.name)),
     buildDir: productionExists ? await dokku.buildDir(production) : '',
     scheduler: productionExists ? await dokku.scheduler(production) : '',
     startedImage: productionExists ? await dokku.startedImage(production) : undefined,

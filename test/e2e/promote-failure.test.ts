@@ -133,6 +133,13 @@ test('H24 where there is no former version, it says what runs where and exits wi
   assert.is(failed.status, 3, failed.output);
   assert.match(failed.output, `web.1: ${buildOf('half')}, worker.1: nothing`);
   assert.is((await lastEntry()).result, 'mixed');
+  // All that Dokku counts runs that build, and still it is not there: the same promote is no promote to nothing.
+  const shown = await host.must('flight-launch:promote', '--dry-run');
+  assert.not.match(shown.output, 'nothing to do');
+  assert.match(shown.output, `${production} gets build ${buildOf('half')}`);
+  const back = await host.dokku('flight-launch:rollback', '--previous');
+  assert.is(back.status, 1);
+  assert.match(back.output, `${production} has no earlier build`);
 });
 
 test("a later promote works, and its tasks run with production's values", async () => {

@@ -159,8 +159,8 @@ test('diff and status tell what a promote would bring; a dry run changes nothing
   const { output } = await host.must('flight-launch:diff', 'proh');
   assert.match(output, '2 commits would come');
   assert.match(output, new RegExp(`${second.slice(0, 8)} Ada: Three \\(just now\\)`));
-  assert.match(output, /Client: 1 files\n +M client\/src\/message\.txt/);
-  assert.match(output, /Server and others: 1 files\n +M server\/VERSION/);
+  assert.match(output, /Client: 1 file\n +M client\/src\/message\.txt/);
+  assert.match(output, /Server and others: 1 file\n +M server\/VERSION/);
   const json = JSON.parse((await host.must('flight-launch:diff', 'proh', '--format', 'json')).stdout) as {
     added: { id: string; author: string; subject: string }[];
   };
@@ -234,7 +234,7 @@ test('a commit that a forced push took away is told by diff, and can be promoted
   const commit = await repository.commit('Another three', { 'client/src/message.txt': 'third\n' });
   await repository.mustPush(host, 'proh-staging', '+HEAD:master');
   const { output } = await host.must('flight-launch:diff', 'proh');
-  assert.match(output, /1 commits of production would go\n +\w{8} Ada: Three/);
+  assert.match(output, /1 commit of production would go\n +\w{8} Ada: Three/);
   assert.match((await host.must('flight-launch:status', 'proh')).output, 'and take 1 away');
   await host.must('flight-launch:promote', '--pipeline', 'proh');
   assert.match((await get(url('proh'))).body, 'third');

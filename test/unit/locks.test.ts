@@ -34,18 +34,18 @@ async function holdElsewhere(root: string, name: string): Promise<ChildProcess> 
   mkdirSync(folder, { recursive: true });
   const child = spawn('flock', ['--exclusive', join(folder, name), 'sh', '-c', 'echo held; exec sleep 60'], {
     env,
+    detached: true,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   await once(child.stdout, 'data');
   return child;
 }
 
-/** `flock` passes its lock on to what it runs, so both have to end. */
+/** `flock` passes its lock on to what it runs, so both have to end: they are a process group. */
 async function kill(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined) throw new Error('flock was not started');
   const ended = once(child, 'close');
-  await run('sh', ['-c', 'kill -9 $(cat "/proc/$1/task/$1/children") "$1"', 'sh', String(child.pid)], {
-    env,
-  });
+  process.kill(-child.pid, 'SIGKILL');
   await ended;
 }
 

@@ -76,7 +76,7 @@ const facts: PromotionFacts = {
   serverTree: true,
   commit: true,
   productionExists: true,
-  production: { state: 'not-deployed' },
+  isThere: false,
   buildDir: 'server',
   scheduler: 'docker-local',
   startedImage: local,

@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { FileLocks } from '../../src/adapters/locks';
 import { systemProcesses } from '../../src/adapters/processes';
-import { run } from '../../src/adapters/process';
 import { UserError } from '../../src/domain/errors';
 import type { Terminal } from '../../src/domain/ports';
 import { assert, rejects, suite } from '../support/suite';

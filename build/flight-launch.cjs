@@ -29865,6 +29865,15 @@ async function pendingChanges(services, pipeline3) {
   if (to === void 0 || from === void 0) {
     return { changes: void 0, reason: `${to === void 0 ? staging : production} has no live build` };
   }
+  for (const { commit } of [from, to]) {
+    const kept = await Promise.all([staging, production].map((app) => services.repository.has(app, commit)));
+    if (!kept.includes(true)) {
+      return {
+        changes: void 0,
+        reason: `the push of commit ${commit.slice(0, 8)} has not ended`
+      };
+    }
+  }
   const clientFolder2 = to.client.folder;
   return {
     changes: await services.repository.changes([staging, production], from.commit, to.commit),

@@ -30053,6 +30053,15 @@ async function pendingChanges(services, pipeline4) {
   if (to === void 0 || from === void 0) {
     return { changes: void 0, reason: `${to === void 0 ? staging : production} has no live build` };
   }
+  for (const { commit } of [from, to]) {
+    const kept = await Promise.all([staging, production].map((app) => services.repository.has(app, commit)));
+    if (!kept.includes(true)) {
+      return {
+        changes: void 0,
+        reason: `the push of commit ${commit.slice(0, 8)} has not ended`
+      };
+    }
+  }
   const clientFolder3 = to.client.folder;
   return {
     changes: await services.repository.changes([staging, production], from.commit, to.commit),
@@ -40992,18 +41001,17 @@ var DokkuHost = class {
   async processes(app, dokkuPid) {
     const ofDeploy = { ...this.has.env, DOKKU_PID: String(dokkuPid) };
     const ask = async (name, ...args) => (await run2("plugn", ["trigger", name, ...args], { env: ofDeploy, cwd: this.has.dokkuRoot })).stdout;
-    const hasProcfile = await ask("procfile-exists", app).then(
-      () => true,
-      (error62) => {
-        if (isRefusal(error62)) return false;
-        throw error62;
-      }
-    );
+    const answered = (answer) => answer.catch((error62) => {
+      if (isRefusal(error62)) return void 0;
+      throw error62;
+    });
+    const hasProcfile = await answered(ask("procfile-exists", app)) !== void 0;
     const names = [];
     for (const line of (await ask("ps-current-scale", app)).split("\n")) {
       const [type = "", count2 = "0"] = line.trim().split("=");
-      if (type === "" || hasProcfile && (await ask("procfile-get-command", app, type, "5000")).trim() === "")
-        continue;
+      if (type === "") continue;
+      const command2 = hasProcfile ? await answered(ask("procfile-get-command", app, type, "5000")) : type;
+      if (command2 === void 0 || command2.trim() === "") continue;
       for (let index = 1; index <= Number(count2); index++) names.push(`${type}.${index}`);
     }
     return names;

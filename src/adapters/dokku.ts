@@ -99,21 +99,19 @@ export class DokkuHost implements Dokku {
     const ofDeploy = { ...this.has.env, DOKKU_PID: String(dokkuPid) };
     const ask = async (name: string, ...args: string[]) =>
       (await run('plugn', ['trigger', name, ...args], { env: ofDeploy, cwd: this.has.dokkuRoot })).stdout;
-    const hasProcfile = await ask('procfile-exists', app).then(
-      () => true,
-      (error: unknown) => {
-        if (isRefusal(error)) return false;
+    const answered = (answer: Promise<string>) =>
+      answer.catch((error: unknown) => {
+        if (isRefusal(error)) return undefined;
         throw error;
-      },
-    );
+      });
+    const hasProcfile = (await answered(ask('procfile-exists', app))) !== undefined;
     const names: string[] = [];
     for (const line of (await ask('ps-current-scale', app)).split('\n')) {
       const [type = '', count = '0'] = line.trim().split('=');
-      if (
-        type === '' ||
-        (hasProcfile && (await ask('procfile-get-command', app, type, '5000')).trim() === '')
-      )
-        continue;
+      if (type === '') continue;
+      // Dokku refuses to tell a command of a type that is scaled but not in the Procfile, and starts none.
+      const command = hasProcfile ? await answered(ask('procfile-get-command', app, type, '5000')) : type;
+      if (command === undefined || command.trim() === '') continue;
       for (let index = 1; index <= Number(count); index++) names.push(`${type}.${index}`);
     }
     return names;

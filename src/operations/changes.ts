@@ -16,6 +16,16 @@ export async function pendingChanges(services: Services, pipeline: Pipeline): Pr
   if (to === undefined || from === undefined) {
     return { changes: undefined, reason: `${to === undefined ? staging : production} has no live build` };
   }
+  for (const { commit } of [from, to]) {
+    // A build is live before its push has ended, and until then git keeps the commit in quarantine.
+    const kept = await Promise.all([staging, production].map((app) => services.repository.has(app, commit)));
+    if (!kept.includes(true)) {
+      return {
+        changes: undefined,
+        reason: `the push of commit ${commit.slice(0, 8)} has not ended`,
+      };
+    }
+  }
   const clientFolder = to.client.folder;
   return {
     changes: await services.repository.changes([staging, production], from.commit, to.commit),

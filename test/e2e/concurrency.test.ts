@@ -107,7 +107,7 @@ test('killing the git client that pushes does not end the deploy', async () => {
   await push.until(building);
   push.kill();
   await push.ended;
-  const deadline = Date.now() + 180_000;
+  const deadline = Date.now() + 600_000;
   while ((await host.status('concurrency')).staging.commit !== commit) {
     assert.ok(Date.now() < deadline, 'the deploy did not end');
     await sleep(2000);

@@ -53,9 +53,15 @@ test('a silent build: a line comes every 10 s, each step tells its time, and its
   await repository.commit('Take long', building(`setTimeout(() => { ${listNetwork} }, 25_000);`));
   const { arrivals, output, status } = await timedPush();
   assert.is(status, 0, output);
-  const from = arrivals.findIndex(({ text }) => text.includes('Building the client'));
-  const gaps = arrivals.slice(from + 1).map(({ at }, index) => at - (arrivals[from + index]?.at ?? 0));
-  assert.ok(from >= 0 && gaps.length > 2, output);
+  // Only while a step of ours runs: Dokku's own are silent for as long as they take.
+  const gaps = ['Building the client', 'Keeping the image'].flatMap((step) => {
+    const from = arrivals.findIndex(({ text }) => text.includes(step));
+    const length = arrivals.slice(from).findIndex(({ text }) => text.includes('done in ')) + 1;
+    assert.ok(from >= 0 && length > 1, output);
+    const lines = arrivals.slice(from, from + length);
+    return lines.slice(1).map(({ at }, index) => at - (lines[index]?.at ?? 0));
+  });
+  assert.ok(gaps.length > 2, output);
   // Half a second for the way through ssh and git.
   assert.ok(Math.max(...gaps) <= 10_500, `${Math.max(...gaps)} ms without a line:\n${output}`);
   assert.ok((output.match(/still running \(\d+/g)?.length ?? 0) >= 2, output);

@@ -153,12 +153,14 @@ test('the history tells who did what with which commit, build and image, and how
 });
 
 test('diff and status tell what a promote would bring; a dry run changes nothing', async () => {
-  await repository.commit('Two', { 'client/src/message.txt': 'second\n' });
-  const second = await repository.commit('Three', { 'server/VERSION': '3\n' });
+  // Half an hour beyond the full hour: how long the deploy takes must not show.
+  const hoursAgo = (hours: number) => new Date(Date.now() - hours * 3_600_000);
+  await repository.commit('Two', { 'client/src/message.txt': 'second\n' }, hoursAgo(3.5));
+  const second = await repository.commit('Three', { 'server/VERSION': '3\n' }, hoursAgo(2.5));
   await repository.mustPush(host, 'proh-staging');
   const { output } = await host.must('flight-launch:diff', 'proh');
   assert.match(output, '2 commits would come');
-  assert.match(output, new RegExp(`${second.slice(0, 8)} Ada: Three \\(just now\\)`));
+  assert.match(output, new RegExp(`${second.slice(0, 8)} Ada: Three \\(2 hours ago\\)`));
   assert.match(output, /Client: 1 file\n +M client\/src\/message\.txt/);
   assert.match(output, /Server and others: 1 file\n +M server\/VERSION/);
   const json = JSON.parse((await host.must('flight-launch:diff', 'proh', '--format', 'json')).stdout) as {
@@ -173,7 +175,7 @@ test('diff and status tell what a promote would bring; a dry run changes nothing
   );
   assert.match(
     (await host.must('flight-launch:status', 'proh')).output,
-    'a promote would bring 2 commits, the oldest from just now',
+    'a promote would bring 2 commits, the oldest from 3 hours ago',
   );
   const before = await historyOf('proh');
   const planned = await host.must('flight-launch:promote', '--pipeline', 'proh', '--dry-run');

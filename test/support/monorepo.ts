@@ -52,11 +52,25 @@ export class Monorepo {
     }
   }
 
-  /** @returns the commit */
-  async commit(message: string, files: Readonly<Record<string, string | null>> = {}): Promise<string> {
+  /**
+   * @param at when it says that it was made, where that is not now
+   * @returns the commit
+   */
+  async commit(
+    message: string,
+    files: Readonly<Record<string, string | null>> = {},
+    at?: Date,
+  ): Promise<string> {
     this.write(files);
     await this.git('add', '--all');
-    await this.git('commit', '--quiet', '--allow-empty', '--message', message);
+    const date = at?.toISOString();
+    await execa('git', ['commit', '--quiet', '--allow-empty', '--message', message], {
+      cwd: this.folder,
+      env: {
+        ...identity,
+        ...(date === undefined ? {} : { GIT_AUTHOR_DATE: date, GIT_COMMITTER_DATE: date }),
+      },
+    });
     return this.head();
   }
 

@@ -123,7 +123,9 @@ test('an app of an older Dokku may have an underscore in its name, a new one may
   // No command of today makes one.
   await host.must('apps:create', 'life-cycle-legacy');
   await host.mustAdmin(
-    'mkdir "$DOKKU_ROOT/life-cycle_old" && chown --reference="$DOKKU_ROOT/life-cycle-legacy" "$DOKKU_ROOT/life-cycle_old"',
+    `for apps in "$DOKKU_ROOT" "$DOKKU_LIB_ROOT/data/apps"; do
+      mkdir "$apps/life-cycle_old" && chown --reference="$apps/life-cycle-legacy" "$apps/life-cycle_old" || exit 1
+    done`,
   );
   try {
     const apps = ['--staging', 'life-cycle_old', '--production', 'life-cycle-legacy'];

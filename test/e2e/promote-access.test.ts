@@ -1,4 +1,4 @@
-import { get, TestHost, type Result } from '../support/host';
+import { buildIn, get, TestHost, type Result } from '../support/host';
 import { Monorepo } from '../support/monorepo';
 import { assert, suite } from '../support/suite';
 
@@ -60,12 +60,6 @@ async function rule(...lines: string[]): Promise<void> {
   const file = `"${rules}"`;
   if (lines.length === 0) await host.mustAdmin(`rm -f ${file}`);
   else await host.mustAdmin(`cat >${file}; chmod 644 ${file}`, `${lines.join('\n')}\n`);
-}
-
-function buildIn({ output }: Result): string {
-  const build = /flight-launch: build (\S+) of pipeline/.exec(output)?.[1];
-  if (build === undefined) throw new Error(`no build in:\n${output}`);
-  return build;
 }
 
 /** All that the plugin stores, locks and logs aside, and what production is. */

@@ -1,4 +1,4 @@
-import { get, TestHost } from '../support/host';
+import { buildIn, get, TestHost } from '../support/host';
 import { Monorepo } from '../support/monorepo';
 import { assert, suite } from '../support/suite';
 import { Visitor } from '../support/visitor';
@@ -56,14 +56,8 @@ test.after(async () => {
 
 async function deploy(page: string, options?: Parameters<typeof server>[1], force = false): Promise<void> {
   await repository.commit(page, server(page, options));
-  const { output } = await repository.mustPush(host, staging, ...(force ? ['--force', 'HEAD:master'] : []));
-  noteBuild(page, output);
-}
-
-function noteBuild(page: string, output: string): void {
-  const build = /flight-launch: build (\S+) of pipeline/.exec(output)?.[1];
-  assert.ok(build, output);
-  builds.set(page, build);
+  const pushed = await repository.mustPush(host, staging, ...(force ? ['--force', 'HEAD:master'] : []));
+  builds.set(page, buildIn(pushed));
 }
 
 function buildOf(page: string): string {
@@ -226,7 +220,7 @@ test('a build that never went live cannot be promoted', async () => {
   await repository.commit('never', server('never', { failsOn: 'staging' }));
   const pushed = await repository.push(host, staging);
   assert.is.not(pushed.status, 0);
-  noteBuild('never', pushed.output);
+  builds.set('never', buildIn(pushed));
   const refused = await host.dokku('flight-launch:promote', '--build', buildOf('never'));
   assert.is(refused.status, 1);
   assert.match(refused.output, `build ${buildOf('never')} never went live`);
@@ -262,7 +256,7 @@ test("a value of the client's that differs is named, never shown, and one of the
     ...server('five'),
     'flight-launch.json': '{"client": {"env": ["API_URL"]}}\n',
   });
-  noteBuild('five', (await repository.mustPush(host, staging)).output);
+  builds.set('five', buildIn(await repository.mustPush(host, staging)));
   const refused = await host.dokku('flight-launch:promote');
   assert.is(refused.status, 1);
   assert.match(refused.output, `other values than ${production} has: API_URL`);

@@ -1,4 +1,4 @@
-import { get, TestHost, type Result } from '../support/host';
+import { buildIn, get, TestHost, type Result } from '../support/host';
 import { Monorepo, type RunningPush } from '../support/monorepo';
 import { assert, suite } from '../support/suite';
 
@@ -45,13 +45,7 @@ test.after(async () => {
 
 async function deploy(page: string): Promise<void> {
   await repository.commit(page, { 'client/src/message.txt': `${page}\n` });
-  noteBuild(page, await repository.mustPush(host, staging));
-}
-
-function noteBuild(page: string, { output }: Result): void {
-  const build = /flight-launch: build (\S+) of pipeline/.exec(output)?.[1];
-  if (build === undefined) throw new Error(`no build in:\n${output}`);
-  builds.set(page, build);
+  builds.set(page, buildIn(await repository.mustPush(host, staging)));
 }
 
 function buildOf(page: string): string {
@@ -328,7 +322,7 @@ test('a push to staging between --dry-run and promote: what was shown can be had
   await letGo(staging);
   const pushed = await coming.ended;
   assert.is(pushed.status, 0, pushed.output);
-  noteBuild('three', pushed);
+  builds.set('three', buildIn(pushed));
   await host.must(...words.split(' '));
   assert.match((await get(url)).body, 'two');
 });
@@ -348,7 +342,7 @@ test('a promote during a direct push to production is told who is deploying (exi
   );
   const pushed = await push.ended;
   assert.is(pushed.status, 0, pushed.output);
-  noteBuild('four', pushed);
+  builds.set('four', buildIn(pushed));
   assert.equal(await added(since), [`deploy ${production} ${buildOf('four')} live`]);
   assert.match((await get(url)).body, 'four');
 });

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { get, TestHost, type Result } from '../support/host';
+import { buildIn, get, TestHost, type Result } from '../support/host';
 import { Monorepo } from '../support/monorepo';
 import { assert, suite } from '../support/suite';
 import { Visitor } from '../support/visitor';
@@ -36,10 +36,7 @@ function server(page: string, { delay = 0, worker = false } = {}): Record<string
 
 async function deploy(page: string, options?: Parameters<typeof server>[1]): Promise<void> {
   await repository.commit(page, server(page, options));
-  const { output } = await repository.mustPush(host, staging);
-  const build = /flight-launch: build (\S+) of pipeline/.exec(output)?.[1];
-  if (build === undefined) throw new Error(`no build in:\n${output}`);
-  builds.set(page, build);
+  builds.set(page, buildIn(await repository.mustPush(host, staging)));
 }
 
 function buildOf(page: string): string {
@@ -295,8 +292,7 @@ test('somebody else deploys between the kill and the next command: theirs stays'
   await host.dokku('flight-launch:promote', '--build', buildOf(another()));
   assert.match((await killed).output, 'killed');
   await repository.commit('theirs', server('theirs'));
-  const pushed = await repository.mustPush(host, production);
-  builds.set('theirs', /flight-launch: build (\S+) of pipeline/.exec(pushed.output)?.[1] ?? '');
+  builds.set('theirs', buildIn(await repository.mustPush(host, production)));
   await host.must('flight-launch:status');
   const { id, steps } = await lastJob();
   assert.is(steps.at(-1)?.result, 'put-back');

@@ -1,4 +1,4 @@
-import { get, TestHost } from '../support/host';
+import { buildIn, get, TestHost } from '../support/host';
 import { Monorepo } from '../support/monorepo';
 import { assert, suite } from '../support/suite';
 
@@ -27,8 +27,7 @@ test.after(async () => {
 
 async function deploy(app: string, page: string): Promise<void> {
   await monorepo.commit(page, { 'client/src/message.txt': `${page}\n` });
-  const pushed = await monorepo.mustPush(host, app);
-  builds.set(page, /flight-launch: build (\S+) of pipeline/.exec(pushed.output)?.[1] ?? '');
+  builds.set(page, buildIn(await monorepo.mustPush(host, app)));
 }
 
 /** What is stored, each kind sorted: images and records by the page of their build, artifacts and trees by number. */

@@ -246,6 +246,13 @@ export function succeeded(what: string, ran: Result): Result {
   return ran;
 }
 
+/** Name of the build in the output of a push. @throws Error where there is none */
+export function buildIn({ output }: Result): string {
+  const build = /flight-launch: build (\S+) of pipeline/.exec(output)?.[1];
+  if (build === undefined) throw new Error(`no build in:\n${output}`);
+  return build;
+}
+
 export interface Response {
   status: number;
   body: string;

@@ -29817,6 +29817,14 @@ function liveBuild(containers, records) {
   };
 }
 
+// src/domain/image-reference.ts
+function repositoryOf(reference) {
+  return reference.slice(0, reference.lastIndexOf(":"));
+}
+function tagOf(reference) {
+  return reference.slice(reference.lastIndexOf(":") + 1);
+}
+
 // src/domain/app-image.ts
 function appRepository(app) {
   return `dokku/${app}`;
@@ -29831,8 +29839,7 @@ function pushRepository({ server, repository, pushedTag }) {
   return pushedTag === void 0 ? void 0 : `${server}${repository}`;
 }
 function namesPushedBefore({ pushedTag }, names) {
-  const tagOf2 = (name) => name.slice(name.lastIndexOf(":") + 1);
-  return names.filter((name) => /^[0-9]+$/.test(tagOf2(name)) && Number(tagOf2(name)) < Number(pushedTag));
+  return names.filter((name) => /^[0-9]+$/.test(tagOf(name)) && Number(tagOf(name)) < Number(pushedTag));
 }
 function imageNames(app, image2) {
   const { repository, pushedTag = "latest" } = image2;
@@ -30487,7 +30494,7 @@ var doctor = {
   usage: usage2,
   about: "Tell what is wrong here and what mends it",
   help: [
-    "Looks at the host and at the pipelines whose apps you may use; changes nothing.",
+    "Looks at the host and at the pipelines whose apps you may use.",
     "Exit status 1 where anything was found."
   ],
   async run(services, args) {
@@ -30749,40 +30756,38 @@ var promote = {
     });
     const pipeline4 = await readPipeline(services, "promote", given.value("pipeline"));
     const named = given.value("build");
-    const live = named === void 0 ? await findLive(services, pipeline4.name, pipeline4.staging, "staging") : void 0;
-    if (live?.state === "mixed") {
-      await refuseWhileDeployed(services, pipeline4.staging);
-      throw new UserError(
-        `${pipeline4.staging} runs a mixture of builds, so it is not clear what was tested`,
-        {
-          remedy: "Push to staging again, or name a build with --build."
-        }
-      );
-    }
-    const coming = named === void 0 ? await deployUnderWay(services, pipeline4.staging) : void 0;
-    if (coming !== void 0) {
-      services.terminal.warn(
-        `${pipeline4.staging} is being deployed (build ${coming.build}); what is live there until then is what counts`
-      );
-    }
-    const build2 = named === void 0 ? live?.state === "build" ? live.record : void 0 : await namedBuild(named);
+    const build2 = named === void 0 ? await liveOnStaging(services, pipeline4) : await namedBuild(services, pipeline4, named);
     return requestPromotion(services, pipeline4, {
       kind: "promote",
       build: build2,
       dryRun: given.flag("dry-run"),
       detach: given.flag("detach")
     });
-    async function namedBuild(name) {
-      const record3 = (await services.store.builds(pipeline4.name)).find(
-        (candidate) => candidate.name === name
-      );
-      if (record3 !== void 0) return record3;
-      throw new UserError(`there is no build ${quoted(name)} in pipeline ${pipeline4.name}`, {
-        remedy: `\`dokku flight-launch:history ${pipeline4.name}\` lists them.`
-      });
-    }
   }
 };
+async function liveOnStaging(services, { name, staging }) {
+  const live = await findLive(services, name, staging, "staging");
+  if (live.state === "mixed") {
+    await refuseWhileDeployed(services, staging);
+    throw new UserError(`${staging} runs a mixture of builds, so it is not clear what was tested`, {
+      remedy: "Push to staging again, or name a build with --build."
+    });
+  }
+  const coming = await deployUnderWay(services, staging);
+  if (coming !== void 0) {
+    services.terminal.warn(
+      `${staging} is being deployed (build ${coming.build}); what is live there until then is what counts`
+    );
+  }
+  return live.state === "build" ? live.record : void 0;
+}
+async function namedBuild({ store }, pipeline4, name) {
+  const record3 = (await store.builds(pipeline4.name)).find((candidate) => candidate.name === name);
+  if (record3 !== void 0) return record3;
+  throw new UserError(`there is no build ${quoted(name)} in pipeline ${pipeline4.name}`, {
+    remedy: `\`dokku flight-launch:history ${pipeline4.name}\` lists them.`
+  });
+}
 
 // src/domain/container-plan.ts
 var import_node_path3 = require("node:path");
@@ -31102,9 +31107,6 @@ async function applyRetention({ store, docker, locks, repository }, name, plan) 
   for (const build2 of plan.orphanImages) await docker.removeImage(capturedReference(name, build2));
   for (const build2 of plan.failedLogs) await store.removeBuild(name, build2);
 }
-function tagOf(reference) {
-  return reference.slice(reference.lastIndexOf(":") + 1);
-}
 
 // src/commands/prune.ts
 var usage7 = "prune [NAME] [--dry-run]";
@@ -31137,7 +31139,7 @@ function describe5(plan) {
 
 // src/domain/disk-use.ts
 function ownBytes(repositories, all) {
-  const isOurs = (reference) => repositories.includes(reference.slice(0, reference.lastIndexOf(":")));
+  const isOurs = (reference) => repositories.includes(repositoryOf(reference));
   const tagged = all.filter(({ references }) => references.length > 0);
   const staying = tagged.filter(({ references }) => !references.every(isOurs));
   const ours = tagged.filter(({ references }) => references.every(isOurs)).sort((a2, b) => a2.layers.length - b.layers.length);
@@ -31182,7 +31184,8 @@ async function collect({ store, dokku, docker }, pipeline4) {
     return stored2 === void 0 ? [name, value, value === "" ? "" : " (default)"] : [name, value];
   });
   const repositories = [capturedRepository(pipeline4.name), installRepository(pipeline4.name)];
-  const images = (await Promise.all(repositories.map((repository) => docker.imagesOf(repository)))).flat();
+  const all = await docker.allImages();
+  const images = all.flatMap(({ references }) => references).filter((reference) => repositories.includes(repositoryOf(reference)));
   const branch = async (app) => await dokku.appExists(app) ? dokku.deployBranch(app) : "";
   return [
     ["staging", pipeline4.staging],
@@ -31192,11 +31195,7 @@ async function collect({ store, dokku, docker }, pipeline4) {
     ...settings,
     ["disk-use", formatBytes(await store.diskUse(pipeline4.name)), " (without images)"],
     ["images", String(images.length)],
-    [
-      "images-disk-use",
-      formatBytes(ownBytes(repositories, await docker.allImages())),
-      " (less what other images share)"
-    ]
+    ["images-disk-use", formatBytes(ownBytes(repositories, all)), " (less what other images share)"]
   ];
 }
 function title(key) {
@@ -32171,8 +32170,10 @@ async function prepare(services, pipelineName2, note) {
   };
 }
 async function versionOf(source, configuration2) {
-  for (const file2 of versionFiles(configuration2)) {
-    const entry = await source.entry(file2.path);
+  const files = versionFiles(configuration2);
+  const entries = await source.entries(files.map(({ path: path6 }) => path6));
+  for (const file2 of files) {
+    const entry = entries.find(({ path: path6 }) => path6 === file2.path);
     if (entry?.mode !== "100644" && entry?.mode !== "100755") continue;
     const text2 = await source.read(entry, maxManifestBytes).then(String, ignoreUserError);
     const version2 = text2 === void 0 ? void 0 : readVersion(file2, text2);

@@ -15,7 +15,7 @@ export const doctor: Command = {
   usage,
   about: 'Tell what is wrong here and what mends it',
   help: [
-    'Looks at the host and at the pipelines whose apps you may use; changes nothing.',
+    'Looks at the host and at the pipelines whose apps you may use.',
     'Exit status 1 where anything was found.',
   ],
   async run(services, args) {

@@ -1,5 +1,8 @@
+import type { BuildRecord } from '../domain/build';
 import { UserError } from '../domain/errors';
 import { quoted } from '../domain/paths';
+import type { Pipeline } from '../domain/pipeline';
+import type { Services } from '../domain/ports';
 import { deployUnderWay, findLive, refuseWhileDeployed } from '../operations/live';
 import { requestPromotion } from '../operations/promotion';
 import { parseArguments } from './arguments';
@@ -23,40 +26,43 @@ export const promote: Command = {
     });
     const pipeline = await readPipeline(services, 'promote', given.value('pipeline'));
     const named = given.value('build');
-    const live =
-      named === undefined ? await findLive(services, pipeline.name, pipeline.staging, 'staging') : undefined;
-    if (live?.state === 'mixed') {
-      await refuseWhileDeployed(services, pipeline.staging);
-      throw new UserError(
-        `${pipeline.staging} runs a mixture of builds, so it is not clear what was tested`,
-        {
-          remedy: 'Push to staging again, or name a build with --build.',
-        },
-      );
-    }
-    const coming = named === undefined ? await deployUnderWay(services, pipeline.staging) : undefined;
-    if (coming !== undefined) {
-      services.terminal.warn(
-        `${pipeline.staging} is being deployed (build ${coming.build}); what is live there until then is what counts`,
-      );
-    }
     const build =
-      named === undefined ? (live?.state === 'build' ? live.record : undefined) : await namedBuild(named);
+      named === undefined
+        ? await liveOnStaging(services, pipeline)
+        : await namedBuild(services, pipeline, named);
     return requestPromotion(services, pipeline, {
       kind: 'promote',
       build,
       dryRun: given.flag('dry-run'),
       detach: given.flag('detach'),
     });
-
-    async function namedBuild(name: string) {
-      const record = (await services.store.builds(pipeline.name)).find(
-        (candidate) => candidate.name === name,
-      );
-      if (record !== undefined) return record;
-      throw new UserError(`there is no build ${quoted(name)} in pipeline ${pipeline.name}`, {
-        remedy: `\`dokku flight-launch:history ${pipeline.name}\` lists them.`,
-      });
-    }
   },
 };
+
+async function liveOnStaging(
+  services: Services,
+  { name, staging }: Pipeline,
+): Promise<BuildRecord | undefined> {
+  const live = await findLive(services, name, staging, 'staging');
+  if (live.state === 'mixed') {
+    await refuseWhileDeployed(services, staging);
+    throw new UserError(`${staging} runs a mixture of builds, so it is not clear what was tested`, {
+      remedy: 'Push to staging again, or name a build with --build.',
+    });
+  }
+  const coming = await deployUnderWay(services, staging);
+  if (coming !== undefined) {
+    services.terminal.warn(
+      `${staging} is being deployed (build ${coming.build}); what is live there until then is what counts`,
+    );
+  }
+  return live.state === 'build' ? live.record : undefined;
+}
+
+async function namedBuild({ store }: Services, pipeline: Pipeline, name: string): Promise<BuildRecord> {
+  const record = (await store.builds(pipeline.name)).find((candidate) => candidate.name === name);
+  if (record !== undefined) return record;
+  throw new UserError(`there is no build ${quoted(name)} in pipeline ${pipeline.name}`, {
+    remedy: `\`dokku flight-launch:history ${pipeline.name}\` lists them.`,
+  });
+}

@@ -1,6 +1,7 @@
 import { capturedRepository } from '../domain/captured-image';
 import { installRepository } from '../domain/container-plan';
 import { ownBytes } from '../domain/disk-use';
+import { repositoryOf } from '../domain/image-reference';
 import type { Pipeline } from '../domain/pipeline';
 import type { Services } from '../domain/ports';
 import { describeSetting, displaySetting, settingNames } from '../domain/settings';
@@ -39,7 +40,10 @@ async function collect({ store, dokku, docker }: Services, pipeline: Pipeline): 
     return stored === undefined ? [name, value, value === '' ? '' : ' (default)'] : [name, value];
   });
   const repositories = [capturedRepository(pipeline.name), installRepository(pipeline.name)];
-  const images = (await Promise.all(repositories.map((repository) => docker.imagesOf(repository)))).flat();
+  const all = await docker.allImages();
+  const images = all
+    .flatMap(({ references }) => references)
+    .filter((reference) => repositories.includes(repositoryOf(reference)));
   const branch = async (app: string) => ((await dokku.appExists(app)) ? dokku.deployBranch(app) : '');
   return [
     ['staging', pipeline.staging],
@@ -49,11 +53,7 @@ async function collect({ store, dokku, docker }: Services, pipeline: Pipeline): 
     ...settings,
     ['disk-use', formatBytes(await store.diskUse(pipeline.name)), ' (without images)'],
     ['images', String(images.length)],
-    [
-      'images-disk-use',
-      formatBytes(ownBytes(repositories, await docker.allImages())),
-      ' (less what other images share)',
-    ],
+    ['images-disk-use', formatBytes(ownBytes(repositories, all)), ' (less what other images share)'],
   ];
 }
 

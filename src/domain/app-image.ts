@@ -1,3 +1,5 @@
+import { tagOf } from './image-reference';
+
 /**
  * The image that Dokku starts an app from, wherever its `registry:set` has it: `<server><repository>:<tag>`. What is
  * built and released is `dokku/<app>:latest` all the same.
@@ -30,7 +32,6 @@ export function pushRepository({ server, repository, pushedTag }: StartedImage):
 
 /** Those of the names that Dokku pushed before the one that it starts. */
 export function namesPushedBefore({ pushedTag }: StartedImage, names: readonly string[]): string[] {
-  const tagOf = (name: string) => name.slice(name.lastIndexOf(':') + 1);
   return names.filter((name) => /^[0-9]+$/.test(tagOf(name)) && Number(tagOf(name)) < Number(pushedTag));
 }
 

@@ -1,3 +1,5 @@
+import { repositoryOf } from './image-reference';
+
 /** An image as far as it tells what its removal would free. */
 export interface ImageLayers {
   /** `repository:tag`; none for what only a build cache holds. */
@@ -14,7 +16,7 @@ export interface ImageLayers {
  * Where no image ends there, layers of ours that branch are counted for each branch.
  */
 export function ownBytes(repositories: readonly string[], all: readonly ImageLayers[]): number {
-  const isOurs = (reference: string) => repositories.includes(reference.slice(0, reference.lastIndexOf(':')));
+  const isOurs = (reference: string) => repositories.includes(repositoryOf(reference));
   const tagged = all.filter(({ references }) => references.length > 0);
   const staying = tagged.filter(({ references }) => !references.every(isOurs));
   const ours = tagged

@@ -116,8 +116,10 @@ async function prepare(services: Services, pipelineName: string, note: DeployNot
 
 /** Undefined where no version file can be read: what is only shown stops no deploy. */
 async function versionOf(source: Source, configuration: Configuration): Promise<string | undefined> {
-  for (const file of versionFiles(configuration)) {
-    const entry = await source.entry(file.path);
+  const files = versionFiles(configuration);
+  const entries = await source.entries(files.map(({ path }) => path));
+  for (const file of files) {
+    const entry = entries.find(({ path }) => path === file.path);
     if (entry?.mode !== '100644' && entry?.mode !== '100755') continue;
     const text = await source.read(entry, maxManifestBytes).then(String, ignoreUserError);
     const version = text === undefined ? undefined : readVersion(file, text);

@@ -1,5 +1,6 @@
 import { capturedReference, capturedRepository } from '../domain/captured-image';
 import { installRepository } from '../domain/container-plan';
+import { tagOf } from '../domain/image-reference';
 import type { Services } from '../domain/ports';
 import { planRetention, type RetentionPlan } from '../domain/retention';
 import { effectiveSettings } from '../domain/settings';
@@ -55,8 +56,4 @@ export async function applyRetention(
   for (const tag of plan.installImages) await docker.removeImage(`${installRepository(name)}:${tag}`);
   for (const build of plan.orphanImages) await docker.removeImage(capturedReference(name, build));
   for (const build of plan.failedLogs) await store.removeBuild(name, build);
-}
-
-function tagOf(reference: string): string {
-  return reference.slice(reference.lastIndexOf(':') + 1);
 }

@@ -32,6 +32,11 @@ test('an image of a build cache tells a size, but keeps no layer', () => {
   assert.is(ownBytes(['ours'], [base, step, ...ours]), 26);
 });
 
+test('where no image ends at the last shared layer, the next one below that tells the size', () => {
+  const other = image(150, ['a', 'b', 'c'], 'dokku/shop:latest');
+  assert.is(ownBytes(['ours'], [base, other, image(130, ['a', 'b', 'd'], 'ours:1')]), 30);
+});
+
 test('without the base image everything is ours', () => {
   assert.is(ownBytes(['ours', 'also/ours'], [image(5, ['x'], 'also/ours:1')]), 5);
   assert.is(ownBytes(['ours'], []), 0);

@@ -3,7 +3,7 @@ import type { StartedImage } from './app-image';
 import type { ArtifactRecord, BuildRecord, DeployNote, HistoryEntry } from './build';
 import type { ImageBuild } from './captured-image';
 import type { Artifact, ClientBuild } from './client-build';
-import type { Changes } from './changes';
+import type { Changes, CommitLine } from './changes';
 import type { ImageLayers } from './disk-use';
 import type { ExitStatus } from './errors';
 import type { JobRecord, JournalEntry } from './job';
@@ -337,6 +337,98 @@ export interface Services {
   /** The commit as found in an app's repository, or in git's quarantine during a push. */
   source: (app: string, commit: string) => Source;
   repository: Repository;
+  /** @throws UserError where the pipeline has no upstream */
+  upstream: (pipeline: Pipeline) => Upstream;
+}
+
+/** What two commits give when they are merged: a tree, or the files that conflict. */
+export type Merge =
+  | { tree: string; conflicts?: undefined }
+  | { tree?: undefined; conflicts: { path: string; ours: CommitLine[]; theirs: CommitLine[] }[] };
+
+/** A commit that is to be made; the same specification gives the same id, so that a step can be taken again. */
+export interface CommitSpec {
+  tree: string;
+  parents: readonly string[];
+  message: string;
+  by: Identity;
+  /** Milliseconds since the epoch; author's and committer's date, in UTC. */
+  at: number;
+  /** Whether it is signed with the pipeline's deploy key. */
+  sign: boolean;
+}
+
+/** An annotated tag that is to be made; the same specification gives the same id. */
+export interface TagSpec {
+  name: string;
+  commit: string;
+  message: string;
+  by: Identity;
+  at: number;
+  sign: boolean;
+}
+
+export interface Identity {
+  name: string;
+  email: string;
+}
+
+/** A ref upstream (`refs/heads/x`, `refs/tags/x`) and what it is to be. */
+export interface RefUpdate {
+  ref: string;
+  /** Id of the object that it gets; null removes it. */
+  to: string | null;
+  /** What it has to be now, null for a ref that must not exist; checked by git on the other side (a lease). */
+  from: string | null;
+}
+
+/** What became of a push that upstream answered. */
+export type PushResult =
+  | { accepted: true }
+  /** None was taken, since a push is atomic. `reason` is git's or the server's own word, printable. */
+  | { accepted: false; refused: { ref: string; reason: string }[] };
+
+/**
+ * The repository that a pipeline's code comes from, seen through a bare repository of ours
+ * (`pipelines/<name>/repo.git`): `refs/upstream/heads/*` and `refs/upstream/tags/*` as fetched, `refs/flight-launch/*`
+ * ours. Whatever talks to the other side throws UserError, naming the upstream (without a password), where it cannot
+ * be reached, refuses us, or does not answer within the pipeline's `upstream-timeout`.
+ */
+export interface Upstream {
+  /** Brings all branches and tags here; what is gone there goes here, too. */
+  fetch(): Promise<void>;
+  /** Branches as fetched last: commit by name. */
+  branches(): Promise<ReadonlyMap<string, string>>;
+  /** Tags as fetched last: the object's id, and the commit that it leads to, by name. */
+  tags(): Promise<ReadonlyMap<string, { object: string; commit: string }>>;
+  /** Whether a commit is here. */
+  has(commit: string): Promise<boolean>;
+  /** Whether one commit is the other or an ancestor of it. Both have to be here. */
+  contains(descendant: string, ancestor: string): Promise<boolean>;
+  /** Commits of `to` that `from` has not, the newest first. */
+  between(from: string, to: string): Promise<CommitLine[]>;
+  /** Brings a commit from an app's repository of this host here, under `refs/flight-launch/taken/<commit>`. */
+  take(app: string, commit: string): Promise<void>;
+  /** The files of a commit that is here. */
+  source(commit: string): Source;
+  /** Merges without a work tree (`git merge-tree --write-tree`); the new objects stay here. */
+  merge(ours: string, theirs: string): Promise<Merge>;
+  /** A tree that is a commit's but for the content of files, which keep their modes. @returns its id */
+  treeWith(commit: string, files: ReadonlyMap<string, Buffer>): Promise<string>;
+  /** @returns its id */
+  commit(spec: CommitSpec): Promise<string>;
+  /** Makes the tag's object, not a ref. @returns its id */
+  tag(spec: TagSpec): Promise<string>;
+  /** Keeps an object reachable under `refs/flight-launch/<name>`; null lets it go. */
+  keep(name: string, object: string | null): Promise<void>;
+  /** One atomic push. @param dryRun only asks whether it would be taken, as far as upstream tells that beforehand */
+  push(updates: readonly RefUpdate[], dryRun?: boolean): Promise<PushResult>;
+  /**
+   * Pushes a commit onto the deploy branch of an app of this host, whatever was there, in the environment of a user's
+   * own push: Dokku deploys it. Its output goes to ours.
+   * @returns git's exit status
+   */
+  deploy(app: string, branch: string, commit: string): Promise<number>;
 }
 
 /** What setup looks up and keeps in an app's own repository. */

@@ -8,6 +8,7 @@ import { exitStatus, UsageError, UserError, type ExitStatus } from './domain/err
 import type { Log, Terminal } from './domain/ports';
 import { hooks } from './hooks';
 import { putOnProduction } from './jobs/put-on-production';
+import { runRelease } from './jobs/release';
 import { openDataFolder, openServices } from './wiring';
 
 /**
@@ -91,7 +92,8 @@ async function runJob(
       DOKKU_BUILD_ID: buildId,
       FLIGHT_LAUNCH_JOB: id,
     });
-    await putOnProduction(services, pipeline, record, buildId, settling);
+    if (record.kind === 'release') await runRelease(services, pipeline, record, buildId);
+    else await putOnProduction(services, pipeline, record, buildId, { settling });
     return undefined;
   });
 }

@@ -11,8 +11,11 @@ import { DetachedJobs } from './adapters/jobs';
 import { openLog } from './adapters/log';
 import { systemProcesses } from './adapters/processes';
 import { FileStore } from './adapters/store';
+import { FileReleases } from './adapters/releases';
+import { UpstreamAccessFiles } from './adapters/upstream-access';
+import { UpstreamRepository } from './adapters/upstream';
 import { openWorkTree } from './adapters/work-tree';
-import { childEnvironment } from './domain/environment';
+import { childEnvironment, deployEnvironment } from './domain/environment';
 import type { Log, Services, Store, Terminal } from './domain/ports';
 
 export type { Services };
@@ -77,6 +80,7 @@ export function openServices(
       libRoot,
       pluginsPath: env.PLUGIN_ENABLED_PATH ?? '/var/lib/dokku/plugins/enabled',
       env: children,
+      deployEnv: deployEnvironment(env),
       sshUser: env.SSH_USER ?? 'dokku',
       sshName,
     }),
@@ -88,6 +92,7 @@ export function openServices(
       env: children,
       processes: systemProcesses,
     }),
+    releases: new FileReleases(root),
     workTree: openWorkTree(root, children),
     sleep,
     clientBuilder: () => new ContainerClientBuilder(docker, terminal, systemClock, ending),

@@ -15,6 +15,8 @@ interface Dependencies {
   pluginsPath: string;
   /** Environment of children, Dokku's settings included; no state of the command that called us. */
   env: Environment;
+  /** The same for a deploy of its own, in which our hooks take part as in a user's push. */
+  deployEnv: Environment;
   /** System user and name of the ssh key, as Dokku hands them to `user-auth`. */
   sshUser: string;
   sshName: string;
@@ -146,6 +148,16 @@ export class DokkuHost implements Dokku {
 
   redeploy(app: string, started: (pid: number) => Promise<void>): Promise<number> {
     return this.deployTrigger(['deploy', app, 'latest'], started);
+  }
+
+  async receive(app: string, started: (pid: number) => Promise<void>): Promise<number> {
+    // Called by itself, the trigger finds neither: they are given to a command of Dokku when that begins.
+    const env = {
+      ...this.has.deployEnv,
+      DOKKU_PID: String(process.pid),
+      DOKKU_BUILD_ID: await this.newBuildId(),
+    };
+    return runInSession('plugn', ['trigger', 'receive-app', app], { env, cwd: this.has.dokkuRoot }, started);
   }
 
   async removeLeftovers(app: string, dokkuPid: number): Promise<void> {

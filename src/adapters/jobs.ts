@@ -1,10 +1,12 @@
-import { appendFile, mkdir, open, rm } from 'node:fs/promises';
+import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExitStatus } from '../domain/errors';
-import { jobRecord, lastStep, parseJournal, startMs, type JobRecord, type JournalEntry } from '../domain/job';
+import { jobRecord, journalEntry, startMs, type JobRecord, type JournalEntry } from '../domain/job';
+import { lastStep } from '../domain/journal';
 import type { Jobs, Processes } from '../domain/ports';
-import { namesIn, readIfThere, syncFolder, writeDurably } from './files';
+import { namesIn, readIfThere, writeDurably } from './files';
+import { appendToJournal, readJournal } from './journal';
 import { startDetached, type Environment } from './process';
 import { writeAll } from './terminal';
 
@@ -34,19 +36,12 @@ export class DetachedJobs implements Jobs {
     return records.sort((a, b) => a.createdAt - b.createdAt);
   }
 
-  async journal(pipeline: string, job: string): Promise<JournalEntry[]> {
-    const text = await readIfThere(this.path(pipeline, job, 'journal.ndjson'));
-    return text === undefined ? [] : parseJournal(text.toString());
+  journal(pipeline: string, job: string): Promise<JournalEntry[]> {
+    return readJournal(journalEntry, this.path(pipeline, job, 'journal.ndjson'));
   }
 
-  async append(pipeline: string, job: string, entry: JournalEntry): Promise<void> {
-    const path = this.path(pipeline, job, 'journal.ndjson');
-    // A torn line of an earlier process is ended first; the parser leaves it out.
-    const before = (await readIfThere(path))?.toString() ?? '';
-    const whole = before.slice(0, before.lastIndexOf('\n') + 1);
-    if (whole === before) await appendFile(path, `${JSON.stringify(entry)}\n`, { mode: 0o600, flush: true });
-    else await writeDurably(path, `${journalText(parseJournal(before))}${JSON.stringify(entry)}\n`);
-    await syncFolder(this.path(pipeline, job));
+  append(pipeline: string, job: string, entry: JournalEntry): Promise<void> {
+    return appendToJournal(journalEntry, this.path(pipeline, job, 'journal.ndjson'), entry);
   }
 
   async create(pipeline: string, record: JobRecord): Promise<void> {
@@ -115,8 +110,4 @@ export class DetachedJobs implements Jobs {
   private path(pipeline: string, ...rest: string[]): string {
     return join(this.has.root, 'pipelines', pipeline, 'jobs', ...rest);
   }
-}
-
-function journalText(journal: readonly JournalEntry[]): string {
-  return journal.map((entry) => `${JSON.stringify(entry)}\n`).join('');
 }

@@ -93,6 +93,14 @@ function plainly(message: string): string {
     .replace(/\.\s.*/s, '');
 }
 
+/** @throws UsageError for a message of a commit that is no line of text */
+export function checkMessage(message: string): void {
+  if (/^[^\p{Cc}]{1,1000}$/u.test(message) && message.trim() !== '') return;
+  throw new UsageError(`the message cannot be ${quoted(message)}`, {
+    remedy: 'It is one line of at most 1000 characters, without control characters.',
+  });
+}
+
 /** @throws UsageError for a format that is none */
 export function wantsJson(args: Arguments): boolean {
   const format = args.value('format') ?? 'stdout';

@@ -1,4 +1,5 @@
 import type { HistoryEntry } from '../domain/build';
+import { describeJob } from '../domain/job';
 import { formatAge, formatDuration } from '../domain/units';
 import { unfinishedJob } from '../operations/job-runs';
 import { parseArguments, wantsJson } from './arguments';
@@ -9,7 +10,7 @@ const usage = 'history [NAME] [--format json]';
 
 export const history: Command = {
   usage,
-  about: 'List deploys and promotes and rollbacks',
+  about: 'List deploys and promotes and rollbacks and releases',
   help: ['The newest last: when, what, who, build, commit, version, image, result and how long it took.'],
   async run(services, args) {
     const given = parseArguments(`flight-launch:${usage}`, args, { optional: ['NAME'], values: ['format'] });
@@ -24,8 +25,7 @@ export const history: Command = {
     }
     terminal.header(`History of pipeline ${name}`);
     for (const entry of entries) terminal.detail(describe(entry, clock.now()));
-    if (job !== undefined)
-      terminal.detail(`under way: ${job.kind} ${job.id} of ${job.build} by ${job.by.name}`);
+    if (job !== undefined) terminal.detail(`under way: ${describeJob(job)}, by ${job.by.name}`);
     return undefined;
   },
 };

@@ -1,12 +1,14 @@
 import type { Command } from './command';
 import { diff } from './diff';
 import { doctor } from './doctor';
+import { finish } from './finish';
 import { helpCommand } from './help';
 import { history } from './history';
 import { list } from './list';
 import { logs } from './logs';
 import { promote } from './promote';
 import { prune } from './prune';
+import { release } from './release';
 import { report } from './report';
 import { rollback } from './rollback';
 import { set } from './set';
@@ -19,11 +21,13 @@ export const commands: Readonly<Record<string, Command>> = {
   help: helpCommand(() => commands),
   diff,
   doctor,
+  finish,
   history,
   list,
   logs,
   promote,
   prune,
+  release,
   report,
   rollback,
   set,

@@ -1,4 +1,5 @@
 import { UserError } from '../domain/errors';
+import { describeJob } from '../domain/job';
 import { quoted } from '../domain/paths';
 import { followJob } from '../operations/job-runs';
 import { parseArguments } from './arguments';
@@ -9,7 +10,7 @@ const usage = 'logs [JOB] [--pipeline NAME] [--follow]';
 
 export const logs: Command = {
   usage,
-  about: 'Show the output of a promote or rollback',
+  about: 'Show the output of a promote or rollback or release',
   help: ['That of the last job where none is named. With --follow until it ends, with its exit status.'],
   async run(services, args) {
     const given = parseArguments(`flight-launch:${usage}`, args, {
@@ -27,13 +28,14 @@ export const logs: Command = {
           ? `pipeline ${name} has no job yet`
           : `there is no job ${quoted(wanted)} in pipeline ${name}`,
         {
-          details: jobs.slice(-10).map(({ id, kind, build }) => `${id}: ${kind} of ${build}`),
+          details: jobs.slice(-10).map(describeJob),
           remedy: 'Name a job, or leave it out for the last one.',
         },
       );
     }
     if (given.flag('follow')) return followJob(services, name, job);
-    await services.jobs.show(name, job.id);
+    // A promote within a release has its output there.
+    await services.jobs.show(name, (job.kind === 'release' ? undefined : job.within) ?? job.id);
     return undefined;
   },
 };

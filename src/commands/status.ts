@@ -1,5 +1,6 @@
 import type { DeployNote } from '../domain/build';
 import type { AppContainer, Live } from '../domain/live';
+import { describeJob } from '../domain/job';
 import { stages, type Pipeline, type Stage } from '../domain/pipeline';
 import type { Services } from '../domain/ports';
 import type { Changes } from '../domain/changes';
@@ -33,8 +34,7 @@ export const status: Command = {
     show(services, pipeline, views);
     if (pending.changes !== undefined)
       services.terminal.step(describeWaiting(pending.changes, services.clock.now()));
-    if (job !== undefined)
-      services.terminal.step(`under way: ${job.job.kind} ${job.job.id} of ${job.job.build}`);
+    if (job !== undefined) services.terminal.step(`under way: ${describeJob(job.job)}`);
     return undefined;
   },
 };

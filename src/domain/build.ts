@@ -78,7 +78,7 @@ export type ArtifactRecord = z.output<typeof artifactRecord>;
 export const historyEntry = z.object({
   format: z.literal(1),
   at: z.number(),
-  kind: z.enum(['deploy', 'promote', 'rollback']),
+  kind: z.enum(['deploy', 'promote', 'rollback', 'release']),
   /** The job, for what runs as one. */
   job: z.string().optional(),
   app: z.string(),

@@ -20,6 +20,15 @@ const dropped = [
   /^DOKKU_GLOBAL_FLAGS$/,
 ];
 
+/**
+ * The environment for a deploy that a job starts the way a user's push does: nothing of the job is in it, and the
+ * commands of Dokku count as begun anew. Whose job it is stays (`NAME`, `FINGERPRINT`).
+ */
+export function deployEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
+  const { DOKKU_PID: _, FLIGHT_LAUNCH_JOB: __, ...kept } = childEnvironment(env);
+  return kept;
+}
+
 /** The environment for a child process, made from the one that we were started with. */
 export function childEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
   const kept: Record<string, string> = {};

@@ -1,18 +1,37 @@
 import { z } from 'zod';
 import { buildRecord } from './build';
 
-/** A promote or rollback: puts a build of the pipeline on production. */
-export const jobRecord = z.object({
+const common = {
   format: z.literal(1),
   id: z.string(),
-  kind: z.enum(['promote', 'rollback']),
   by: buildRecord.shape.by,
   createdAt: z.number(),
+};
+
+const promotionJob = z.object({
+  ...common,
+  kind: z.enum(['promote', 'rollback']),
   build: z.string(),
   commit: z.string(),
+  /** The job of a release that does it, whose log has its output. */
+  within: z.string().optional(),
 });
 
+const releaseJob = z.object({ ...common, kind: z.literal('release'), version: z.string() });
+
+export const jobRecord = z.discriminatedUnion('kind', [promotionJob, releaseJob]);
+
 export type JobRecord = z.output<typeof jobRecord>;
+/** Puts a build of the pipeline on production. */
+export type PromotionJob = z.output<typeof promotionJob>;
+/** One run of a release: its first, or one that resumes it. */
+export type ReleaseJob = z.output<typeof releaseJob>;
+
+/** What a job is about, as a sentence names it: `promote 20170415-093012 of build staging.1`. */
+export function describeJob(job: JobRecord): string {
+  const what = job.kind === 'release' ? `version ${job.version}` : `build ${job.build}`;
+  return `${job.kind} ${job.id} of ${what}`;
+}
 
 /** A job that has not written its first entry after this long did not start. */
 export const startMs = 15_000;
@@ -49,44 +68,14 @@ export const journalEntry = z.discriminatedUnion('step', [
     format: z.literal(1),
     at,
     step: z.literal('ended'),
-    result: z.enum(['live', 'put-back', 'mixed', 'refused']),
+    /** The first four are a promotion's, the others a release's. */
+    result: z.enum(['live', 'put-back', 'mixed', 'refused', 'released', 'held', 'stopped', 'interrupted']),
     exit: z.union([z.literal(0), z.literal(1), z.literal(3), z.literal(4)]),
   }),
 ]);
 
 export type JournalEntry = z.output<typeof journalEntry>;
 export type JournalStep = JournalEntry['step'];
-
-/** The last entry of a step, or undefined. */
-export function lastStep<S extends JournalStep>(
-  journal: readonly JournalEntry[],
-  step: S,
-): Extract<JournalEntry, { step: S }> | undefined {
-  return journal.findLast((entry): entry is Extract<JournalEntry, { step: S }> => entry.step === step);
-}
-
-/**
- * Parses a journal. A torn last line is what a crash left of an entry that never counted (F27); a broken line before
- * the end is damage.
- * @throws Error for damage, or for an entry of an unknown format
- */
-export function parseJournal(text: string): JournalEntry[] {
-  const lines = text.split('\n');
-  const torn = lines.pop() ?? '';
-  const entries = lines.filter((line) => line !== '').map((line) => journalEntry.parse(JSON.parse(line)));
-  const last = parseLine(torn);
-  return last === undefined ? entries : [...entries, last];
-}
-
-/** A last line without its newline counts where it is whole. */
-function parseLine(line: string): JournalEntry | undefined {
-  try {
-    return journalEntry.safeParse(JSON.parse(line)).data;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}
 
 /** `20170415-093012`, `-2` and so on where the name is taken; UTC. */
 export function jobId(now: number, taken: readonly string[]): string {

@@ -8,6 +8,7 @@ import type { ImageLayers } from './disk-use';
 import type { ExitStatus } from './errors';
 import type { JobRecord, JournalEntry } from './job';
 import type { Pipeline } from './pipeline';
+import type { ReleaseEntry, ReleaseRecord } from './release';
 
 /** What people read. Lines carry Dokku's own prefixes; the log for machines is kept apart. */
 export interface Terminal {
@@ -158,6 +159,8 @@ export interface Dokku {
   release(app: string, started: (pid: number) => Promise<void>): Promise<number>;
   /** Starts containers of `dokku/<app>:latest` as released before, without tasks. */
   redeploy(app: string, started: (pid: number) => Promise<void>): Promise<number>;
+  /** Builds and deploys the app's deploy branch as it is in its repository, as `ps:rebuild` does. */
+  receive(app: string, started: (pid: number) => Promise<void>): Promise<number>;
   /** Removes what a deploy that failed left of Procfile, app.json and the like (`<file>.<DOKKU_PID>*`). */
   removeLeftovers(app: string, dokkuPid: number): Promise<void>;
 
@@ -305,6 +308,17 @@ export interface Jobs {
   show(pipeline: string, job: string): Promise<void>;
 }
 
+/** Releases with their journals, which outlive the jobs that run them. */
+export interface Releases {
+  /** The oldest first. */
+  list(pipeline: string): Promise<ReleaseRecord[]>;
+  read(pipeline: string, version: string): Promise<ReleaseRecord | undefined>;
+  /** Writes the record of a new release, in place of one of that version that was given up. */
+  create(pipeline: string, record: ReleaseRecord): Promise<void>;
+  journal(pipeline: string, version: string): Promise<ReleaseEntry[]>;
+  append(pipeline: string, version: string, entry: ReleaseEntry): Promise<void>;
+}
+
 /** Who is calling and with which variables of Dokku; see design of the shims. */
 export interface Caller {
   /** Name of the ssh key. */
@@ -330,6 +344,7 @@ export interface Services {
   docker: Docker;
   processes: Processes;
   jobs: Jobs;
+  releases: Releases;
   workTree: WorkTree;
   /** Milliseconds. */
   sleep: (duration: number) => Promise<void>;
@@ -425,10 +440,15 @@ export interface Upstream {
   push(updates: readonly RefUpdate[], dryRun?: boolean): Promise<PushResult>;
   /**
    * Pushes a commit onto the deploy branch of an app of this host, whatever was there, in the environment of a user's
-   * own push: Dokku deploys it. Its output goes to ours.
+   * own push: Dokku deploys it. Its output goes to ours, and it runs in a session of its own.
    * @returns git's exit status
    */
-  deploy(app: string, branch: string, commit: string): Promise<number>;
+  deploy(
+    app: string,
+    branch: string,
+    commit: string,
+    started: (pid: number) => Promise<void>,
+  ): Promise<number>;
 }
 
 /** What setup looks up and keeps in an app's own repository. */

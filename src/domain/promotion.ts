@@ -7,9 +7,18 @@ import type { Pipeline } from './pipeline';
 
 type Configuration = Readonly<Record<string, string>>;
 
-/** All that the decision about a promote or rollback rests on. */
-export interface PromotionFacts {
+/** What is known of production, as far as it has to be set up rightly. */
+export interface ProductionFacts {
   pipeline: Pipeline;
+  productionExists: boolean;
+  buildDir: string;
+  scheduler: string;
+  /** Undefined where production does not exist. */
+  startedImage: StartedImage | undefined;
+}
+
+/** All that the decision about a promote or rollback rests on. */
+export interface PromotionFacts extends ProductionFacts {
   /** The build that is wanted; undefined where it was not found. */
   build: BuildRecord | undefined;
   /** Whether its captured image and its server tree are there. */
@@ -17,13 +26,8 @@ export interface PromotionFacts {
   serverTree: boolean;
   /** Whether its commit is in the repository of an app. */
   commit: boolean;
-  productionExists: boolean;
   /** Whether production runs that build already, with every process that it has to have. */
   isThere: boolean;
-  buildDir: string;
-  scheduler: string;
-  /** Undefined where production does not exist. */
-  startedImage: StartedImage | undefined;
   stagingConfig: Configuration;
   productionConfig: Configuration;
   /** Bytes free for our files. */
@@ -54,7 +58,7 @@ export function planPromotion(facts: PromotionFacts): PromotionPlan {
   if (!facts.productionExists) problems.push(`the app ${pipeline.production} does not exist`);
   if (build === undefined) problems.push(`nothing to promote is live on ${pipeline.staging}`);
   else problems.push(...buildProblems(facts, build), ...environmentProblems(facts, build));
-  if (facts.productionExists) problems.push(...productionProblems(facts));
+  if (facts.productionExists) problems.push(...productionProblems(facts, build?.server.folder));
   if (facts.freeDisk < neededDisk) problems.push('the disk is nearly full; free some space');
   if (problems.length > 0 || build === undefined) throw refused(facts, problems);
   return {
@@ -106,16 +110,16 @@ function environmentProblems({ pipeline, productionConfig }: PromotionFacts, bui
   ];
 }
 
-function productionProblems({
-  pipeline,
-  build,
-  buildDir,
-  scheduler,
-  startedImage,
-}: PromotionFacts): string[] {
+/**
+ * What is wrong with production before anything is put on it.
+ * @param folder the server's folder in the repository, where it is known
+ */
+export function productionProblems(
+  { pipeline, buildDir, scheduler, startedImage }: ProductionFacts,
+  folder: string | undefined,
+): string[] {
   const problems: string[] = [];
   const app = pipeline.production;
-  const folder = build?.server.folder;
   if (folder !== undefined && buildDir !== (folder === '.' ? '' : folder)) {
     problems.push(
       `the build-dir of ${app} is ${buildDir === '' ? 'not set' : buildDir}; run \`dokku builder:set ${app} build-dir ${folder}\``,

@@ -2,12 +2,7 @@ import { buildName, type BuildRecord, type DeployNote } from '../domain/build';
 import type { Artifact, ClientBuild } from '../domain/client-build';
 import { clientKey, installHash, valueDigest } from '../domain/client-key';
 import { inspectClient } from '../domain/client-project';
-import {
-  configurationFile,
-  maxConfigurationBytes,
-  parseConfiguration,
-  type Configuration,
-} from '../domain/configuration';
+import { configurationFile, type Configuration } from '../domain/configuration';
 import { childEnvironment } from '../domain/environment';
 import { UserError } from '../domain/errors';
 import { normalizePath, printable } from '../domain/paths';
@@ -15,6 +10,8 @@ import type { Services, Source, TreeEntry } from '../domain/ports';
 import { effectiveSettings, type Settings } from '../domain/settings';
 import { formatAge } from '../domain/units';
 import { readVersion, versionFiles } from '../domain/version-file';
+import { callerOf } from '../operations/caller';
+import { readConfiguration, readText } from '../operations/configuration';
 
 const maxManifestBytes = 4 * 1024 * 1024;
 
@@ -95,7 +92,7 @@ async function prepare(services: Services, pipelineName: string, note: DeployNot
     app: note.app,
     commit: note.commit,
     ...(version === undefined ? {} : { version }),
-    by: personOf(services),
+    by: callerOf(services),
     startedAt: note.startedAt,
     client: {
       folder: plan.folder,
@@ -130,33 +127,6 @@ async function versionOf(source: Source, configuration: Configuration): Promise<
 
 function ignoreUserError(error: unknown): undefined {
   if (!(error instanceof UserError)) throw error;
-}
-
-function personOf({ caller }: Services): BuildRecord['by'] {
-  return {
-    name: caller.name,
-    ...(caller.fingerprint === undefined ? {} : { fingerprint: caller.fingerprint }),
-  };
-}
-
-async function readConfiguration(source: Source): Promise<Configuration> {
-  const entry = await source.entry(configurationFile);
-  return parseConfiguration(await readText(source, entry, maxConfigurationBytes));
-}
-
-/** Undefined where there is no such file. */
-async function readText(
-  source: Source,
-  entry: TreeEntry | undefined,
-  maxBytes: number,
-): Promise<string | undefined> {
-  if (entry === undefined) return undefined;
-  if (entry.mode !== '100644' && entry.mode !== '100755') {
-    throw new UserError(`${printable(entry.path)} is not a regular file`, {
-      remedy: 'Commit the file itself.',
-    });
-  }
-  return (await source.read(entry, maxBytes)).toString('utf8');
 }
 
 /** Dokku has put build-dir in place of the repository by now, so it has to be what the repository calls its server. */

@@ -9,13 +9,14 @@ import type { BuildRecord, HistoryEntry } from '../domain/build';
 import { buildLabel, historyOf } from '../domain/build';
 import { holdsConfigurationOfOthers, isConfiguration } from '../domain/captured-image';
 import { exitStatus, ProcessError, UserError } from '../domain/errors';
-import { lastStep, type Before, type JobRecord, type JournalEntry } from '../domain/job';
+import type { Before, JournalEntry, PromotionJob } from '../domain/job';
+import { lastStep } from '../domain/journal';
 import { howFar } from '../domain/promotion';
 import type { Services } from '../domain/ports';
 import { appContainers, noteLive, runsFully } from '../operations/live';
 import { applyRetention, findRemovable, promotedRef } from '../operations/retention';
 
-type Result = Extract<JournalEntry, { step: 'ended' }>['result'];
+type Result = keyof typeof exits;
 type Entry = JournalEntry extends infer E
   ? E extends JournalEntry
     ? Omit<E, 'format' | 'at'>
@@ -29,7 +30,7 @@ interface Work {
   services: Services;
   pipeline: string;
   app: string;
-  job: JobRecord;
+  job: PromotionJob;
   record: BuildRecord;
   buildId: string;
   journal: readonly JournalEntry[];
@@ -43,42 +44,53 @@ const buildSourceType = 'flight-launch';
  * Puts a build on production and says how it ended; the body of a promote and of a rollback.
  * @param settling for a job that was killed: whatever was switched by then decides whether it is ended or put back, and
  * what was not begun is not begun any more, since whoever asked for it may have thought better of it
+ * @param holdsLock whether the caller has the pipeline's lock already
  */
 export async function putOnProduction(
   services: Services,
-  pipelineName: string,
-  job: JobRecord,
+  pipeline: string,
+  job: PromotionJob,
   buildId: string,
-  settling: boolean,
+  { settling = false, holdsLock = false } = {},
 ): Promise<void> {
-  const { store, locks, jobs, terminal } = services;
-  const journal = await jobs.journal(pipelineName, job.id);
-  const say = (entry: Entry) => append(services, pipelineName, job.id, entry);
+  const { locks, jobs, terminal } = services;
+  const work = () => promoteLocked(services, pipeline, job, buildId, settling);
   try {
-    await locks.pipeline(pipelineName, `${job.kind} ${job.id}`, async () => {
-      const { production: app } = await store.pipeline(pipelineName);
-      const record = await store.build(pipelineName, job.build);
-      if (record === undefined) throw new UserError(`build ${job.build} has no record any more`);
-      const work: Work = { services, pipeline: pipelineName, app, job, record, buildId, journal, settling };
-      await waitForRelease(services, journal);
-      const ended = await locks.deploy(app, buildId, () => run(work));
-      if (ended.result === 'live' && job.kind === 'promote') await prune(work);
-      // Only now: a job that was killed before this is settled once more, which takes away what it left of the lock.
-      await say(ended);
-    });
+    await (holdsLock ? work() : locks.pipeline(pipeline, `${job.kind} ${job.id}`, work));
   } catch (error) {
     if (
       settling ||
       !(error instanceof UserError) ||
-      lastStep(await jobs.journal(pipelineName, job.id), 'noted') !== undefined
+      lastStep(await jobs.journal(pipeline, job.id), 'noted') !== undefined
     ) {
       throw error;
     }
     // Nothing was touched yet.
     terminal.warn(`flight-launch: ${error.message}`);
     if (error.remedy !== undefined) terminal.warn(error.remedy);
-    await say({ step: 'ended', result: 'refused', exit: error.exit === exitStatus.locked ? 4 : 1 });
+    const exit = error.exit === exitStatus.locked ? 4 : 1;
+    await append(services, pipeline, job.id, { step: 'ended', result: 'refused', exit });
   }
+}
+
+async function promoteLocked(
+  services: Services,
+  pipeline: string,
+  job: PromotionJob,
+  buildId: string,
+  settling: boolean,
+): Promise<void> {
+  const { store, locks, jobs } = services;
+  const journal = await jobs.journal(pipeline, job.id);
+  const { production: app } = await store.pipeline(pipeline);
+  const record = await store.build(pipeline, job.build);
+  if (record === undefined) throw new UserError(`build ${job.build} has no record any more`);
+  const work: Work = { services, pipeline, app, job, record, buildId, journal, settling };
+  await waitForRelease(services, journal);
+  const ended = await locks.deploy(app, buildId, () => run(work));
+  if (ended.result === 'live' && job.kind === 'promote') await prune(work);
+  // Only now: a job that was killed before this is settled once more, which takes away what it left of the lock.
+  await say(work, ended);
 }
 
 /** What is kept too long is no reason to tell of a promote that it failed. */

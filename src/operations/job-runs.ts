@@ -1,14 +1,33 @@
 import { exitStatus, UserError, type ExitStatus } from '../domain/errors';
-import { jobId, lastStep, startMs, type JobRecord } from '../domain/job';
-import type { BuildRecord } from '../domain/build';
+import {
+  describeJob,
+  jobId,
+  startMs,
+  type JobRecord,
+  type PromotionJob,
+  type ReleaseJob,
+} from '../domain/job';
+import { lastStep } from '../domain/journal';
 import type { Services } from '../domain/ports';
 import { formatAge } from '../domain/units';
+import { callerOf } from './caller';
 
-/** The job that has not ended, if any, and whether its process is still at work. */
-export async function unfinishedJob(
+/** What a job is about; the rest of its record is the same for all. */
+export type NewJob =
+  Pick<PromotionJob, 'kind' | 'build' | 'commit' | 'within'> | Pick<ReleaseJob, 'kind' | 'version'>;
+
+/** A job without an end, and whether its process is still at work. */
+export interface UnfinishedJob {
+  job: JobRecord;
+  running: boolean;
+}
+
+/** The jobs that have not ended, the oldest first: at most one, but for a release and the promote within it. */
+export async function unfinishedJobs(
   { jobs, processes, clock }: Services,
   pipeline: string,
-): Promise<{ job: JobRecord; running: boolean } | undefined> {
+): Promise<UnfinishedJob[]> {
+  const unfinished: UnfinishedJob[] = [];
   for (const job of await jobs.list(pipeline)) {
     const journal = await jobs.journal(pipeline, job.id);
     if (lastStep(journal, 'ended') !== undefined) continue;
@@ -17,35 +36,74 @@ export async function unfinishedJob(
       started === undefined
         ? clock.now() - job.createdAt < startMs
         : (await processes.startOf(started.process.pid)) === started.process.startedAt;
-    return { job, running };
+    unfinished.push({ job, running });
   }
-  return undefined;
+  return unfinished;
 }
 
-/** Settles a job that was killed, so that every command finds production either old or new and the records true. */
+/** The job that has not ended, if any. */
+export async function unfinishedJob(
+  services: Services,
+  pipeline: string,
+): Promise<UnfinishedJob | undefined> {
+  return (await unfinishedJobs(services, pipeline))[0];
+}
+
+/** Settles what was killed, so that every command finds production either old or new and the records true. */
 export async function settleInterrupted(services: Services, pipeline: string): Promise<void> {
-  const unfinished = await unfinishedJob(services, pipeline);
-  if (unfinished === undefined || unfinished.running) return;
-  const { job } = unfinished;
-  services.terminal.warn(`${job.kind} ${job.id} of build ${job.build} was interrupted; settling it first`);
-  await services.jobs.settle(pipeline, job.id);
-  // What cannot be settled now is tried again by the next command; until then reports go on, and no other job starts.
-  if ((await services.jobs.follow(pipeline, job.id)) === undefined) {
-    services.terminal.warn(`${job.kind} ${job.id} could not be settled; the next command tries again`);
+  const unfinished = await unfinishedJobs(services, pipeline);
+  if (unfinished.some(({ running }) => running)) return;
+  for (const { job } of unfinished) {
+    if (job.kind === 'release') await settleRelease(services, pipeline, job);
+    else await settlePromotion(services, pipeline, job);
   }
 }
 
-/** Starts a promote or rollback, and follows it unless told not to. */
+async function settlePromotion(services: Services, pipeline: string, job: PromotionJob): Promise<void> {
+  const { jobs, terminal } = services;
+  terminal.warn(`${describeJob(job)} was interrupted; settling it first`);
+  await jobs.settle(pipeline, job.id);
+  // What cannot be settled now is tried again by the next command; until then reports go on, and no other job starts.
+  if ((await jobs.follow(pipeline, job.id)) === undefined) {
+    terminal.warn(`${job.kind} ${job.id} could not be settled; the next command tries again`);
+  }
+}
+
+/** A release has its own journal, from which it is resumed on demand: somebody may have thought better of it. */
+async function settleRelease(
+  { jobs, clock, terminal }: Services,
+  pipeline: string,
+  job: ReleaseJob,
+): Promise<void> {
+  terminal.warn(`${describeJob(job)} was interrupted`);
+  terminal.warn(`Go on with it: dokku flight-launch:release ${job.version} --resume --pipeline ${pipeline}`);
+  await jobs.append(pipeline, job.id, {
+    format: 1,
+    at: clock.now(),
+    step: 'ended',
+    result: 'interrupted',
+    exit: exitStatus.resumable,
+  });
+}
+
+/**
+ * Starts a job, and follows it unless told not to.
+ * @param prepare checks and writes, under the lock of the pipeline, and tells what the job is about
+ * @throws UserError (exit 4) where another job of the pipeline has not ended
+ */
 export async function startJob(
   services: Services,
   pipeline: string,
   kind: JobRecord['kind'],
-  build: BuildRecord,
   detach: boolean,
+  prepare: () => Promise<NewJob>,
 ): Promise<ExitStatus | undefined> {
   const { jobs, terminal, locks } = services;
   // Told at once where another is at work. The job takes the lock itself, so it starts when we have given it back.
-  const job = await locks.pipeline(pipeline, kind, () => createJob(services, pipeline, kind, build));
+  const job = await locks.pipeline(pipeline, kind, async () => {
+    await refuseWhileUnfinished(services, pipeline);
+    return createJob(services, pipeline, await prepare());
+  });
   await jobs.start(pipeline, job.id);
   terminal.step(`Started ${kind} ${job.id}; it goes on if this connection breaks`);
   if (!detach) return followJob(services, pipeline, job);
@@ -53,40 +111,31 @@ export async function startJob(
   return exitStatus.done;
 }
 
+/** @throws UserError (exit 4) where a job of the pipeline has not ended */
+export async function refuseWhileUnfinished(services: Services, pipeline: string): Promise<void> {
+  const unfinished = await unfinishedJob(services, pipeline);
+  if (unfinished !== undefined) throw notEnded(services, unfinished.job);
+}
+
 /** Says whose job is in the way (exit 4). */
-export function notEnded(
-  { clock }: Pick<Services, 'clock'>,
-  { kind, id, build, by, createdAt }: JobRecord,
-): UserError {
-  const since = formatAge(clock.now(), createdAt);
-  return new UserError(`${kind} ${id} of build ${build}, started by ${by.name} ${since}, has not ended`, {
+export function notEnded({ clock }: Pick<Services, 'clock'>, job: JobRecord): UserError {
+  const since = formatAge(clock.now(), job.createdAt);
+  return new UserError(`${describeJob(job)}, started by ${job.by.name} ${since}, has not ended`, {
     remedy: 'Wait until it has and try again; `dokku flight-launch:logs` shows it.',
     exit: exitStatus.locked,
   });
 }
 
-/** @throws UserError (exit 4) where another job of the pipeline has not ended */
-async function createJob(
-  services: Services,
-  pipeline: string,
-  kind: JobRecord['kind'],
-  build: BuildRecord,
-): Promise<JobRecord> {
-  const { jobs, clock, caller } = services;
-  const unfinished = await unfinishedJob(services, pipeline);
-  if (unfinished !== undefined) throw notEnded(services, unfinished.job);
+/** Writes the record of a new job, for the caller of this process. */
+export async function createJob(services: Services, pipeline: string, about: NewJob): Promise<JobRecord> {
+  const { jobs, clock } = services;
   const taken = (await jobs.list(pipeline)).map((job) => job.id);
   const job: JobRecord = {
     format: 1,
     id: jobId(clock.now(), taken),
-    kind,
-    by: {
-      name: caller.name,
-      ...(caller.fingerprint === undefined ? {} : { fingerprint: caller.fingerprint }),
-    },
+    by: callerOf(services),
     createdAt: clock.now(),
-    build: build.name,
-    commit: build.commit,
+    ...about,
   };
   await jobs.create(pipeline, job);
   return job;
@@ -97,7 +146,10 @@ export async function followJob({ jobs }: Services, pipeline: string, job: JobRe
   const status = await jobs.follow(pipeline, job.id);
   if (status !== undefined) return status;
   throw new UserError(`${job.kind} ${job.id} was interrupted`, {
-    remedy: `Run \`dokku flight-launch:status ${pipeline}\`: it settles what was left.`,
+    remedy:
+      job.kind === 'release'
+        ? `Go on with it: \`dokku flight-launch:release ${job.version} --resume --pipeline ${pipeline}\`.`
+        : `Run \`dokku flight-launch:status ${pipeline}\`: it settles what was left.`,
     exit: exitStatus.resumable,
   });
 }

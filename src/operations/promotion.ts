@@ -1,7 +1,7 @@
 import type { BuildRecord } from '../domain/build';
 import { capturedReference } from '../domain/captured-image';
 import { exitStatus, type ExitStatus } from '../domain/errors';
-import type { JobRecord } from '../domain/job';
+import type { PromotionJob } from '../domain/job';
 import type { Pipeline } from '../domain/pipeline';
 import { planPromotion, type PromotionFacts } from '../domain/promotion';
 import type { Services } from '../domain/ports';
@@ -10,7 +10,7 @@ import { startJob } from './job-runs';
 import { refuseWhileDeployed, runsFully } from './live';
 
 export interface PromotionRequest {
-  kind: JobRecord['kind'];
+  kind: PromotionJob['kind'];
   build: BuildRecord | undefined;
   dryRun: boolean;
   detach: boolean;
@@ -31,14 +31,20 @@ export async function requestPromotion(
   }
   await describe(services, pipeline, plan.build, plan.pushedTo);
   for (const warning of plan.warnings) terminal.warn(warning);
-  if (!dryRun) return startJob(services, pipeline.name, kind, plan.build, detach);
-  const named = kind === 'promote' ? `--build ${plan.build.name}` : plan.build.name;
+  const { name, commit } = plan.build;
+  if (!dryRun) {
+    return startJob(services, pipeline.name, kind, detach, () =>
+      Promise.resolve({ kind, build: name, commit }),
+    );
+  }
+  const named = kind === 'promote' ? `--build ${name}` : name;
   terminal.step('Nothing was changed. To do exactly this, whatever is deployed meanwhile:');
   terminal.detail(`dokku flight-launch:${kind} ${named} --pipeline ${pipeline.name}`);
   return exitStatus.done;
 }
 
-async function gatherFacts(
+/** What the decision about a promote rests on. */
+export async function gatherFacts(
   services: Services,
   pipeline: Pipeline,
   build: BuildRecord | undefined,

@@ -4,7 +4,8 @@ import { tagOf } from '../domain/image-reference';
 import type { Services } from '../domain/ports';
 import { planRetention, type RetentionPlan } from '../domain/retention';
 import { effectiveSettings } from '../domain/settings';
-import { unfinishedJob } from './job-runs';
+import { unfinishedJobs } from './job-runs';
+import { buildsOfReleases } from './release-runs';
 import { appContainers } from './live';
 
 /** Keeps the commit of a build that was promoted reachable in production's repository. */
@@ -19,8 +20,9 @@ export async function findRemovable(services: Services, name: string): Promise<R
     for (const { build } of await appContainers(services, app)) if (build !== undefined) inUse.add(build);
   }
   for (const note of await store.notes()) inUse.add(note.build);
-  const unfinished = await unfinishedJob(services, name);
-  if (unfinished !== undefined) inUse.add(unfinished.job.build);
+  for (const { job } of await unfinishedJobs(services, name))
+    if (job.kind !== 'release') inUse.add(job.build);
+  for (const build of await buildsOfReleases(services, name)) inUse.add(build);
   const builds = await store.builds(name);
   const left = new Set(await store.buildNames(name));
   return planRetention(

@@ -1,4 +1,5 @@
-import { jobId, lastStep, parseJournal, type JournalEntry } from '../../src/domain/job';
+import { jobId, journalEntry, type JournalEntry } from '../../src/domain/job';
+import { lastStep, parseJournal } from '../../src/domain/journal';
 import type { AppContainer } from '../../src/domain/live';
 import { howFar } from '../../src/domain/promotion';
 import { assert, suite } from '../support/suite';
@@ -18,19 +19,19 @@ const whole = `${JSON.stringify(started)}\n${JSON.stringify(ended)}\n`;
 journal('F27 cut at any byte of its last line, it is what it was before that line', () => {
   const first = whole.indexOf('\n') + 1;
   for (let length = first; length < whole.length - 1; length++) {
-    assert.equal(parseJournal(whole.slice(0, length)), [started], whole.slice(0, length));
+    assert.equal(parseJournal(journalEntry, whole.slice(0, length)), [started], whole.slice(0, length));
   }
   // Only the newline is missing: the entry was written.
-  assert.equal(parseJournal(whole.slice(0, -1)), [started, ended]);
-  assert.equal(lastStep(parseJournal(whole), 'ended'), ended);
+  assert.equal(parseJournal(journalEntry, whole.slice(0, -1)), [started, ended]);
+  assert.equal(lastStep(parseJournal(journalEntry, whole), 'ended'), ended);
 });
 
 journal('a broken line before the end is damage', () => {
-  thrown(() => parseJournal(`{"format":1,\n${whole}`), Error);
+  thrown(() => parseJournal(journalEntry, `{"format":1,\n${whole}`), Error);
 });
 
 journal('an entry of an unknown format is refused', () => {
-  thrown(() => parseJournal(whole.replace('"format":1', '"format":2')), Error);
+  thrown(() => parseJournal(journalEntry, whole.replace('"format":1', '"format":2')), Error);
 });
 
 journal('ids of jobs are their time, numbered where it is taken', () => {

@@ -94,11 +94,11 @@ export class ReleaseWorld {
     if (output !== undefined) this.#visited = this.host.url(output);
     const url = this.#visited;
     if (url === undefined) throw new Error('production was not deployed yet');
-    const { version } = JSON.parse((await get(`${url}version`)).body) as { version: string };
+    const { version } = JSON.parse((await get(`${url}/version`)).body) as { version: string };
     return {
       page: (await get(url)).body,
       server: version,
-      client: (await get(`${url}client-version.txt`)).body.trim(),
+      client: (await get(`${url}/client-version.txt`)).body.trim(),
     };
   }
 

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { buildIn, get, TestHost, type Result } from '../support/host';
+import { killNextJob } from '../support/killer';
 import { Monorepo } from '../support/monorepo';
 import { assert, suite } from '../support/suite';
 import { Visitor } from '../support/visitor';
@@ -83,33 +83,17 @@ test('production that was deployed by a plain push is promoted to', async () => 
  * log has that text as well.
  * @returns what the loop saw: the process that it killed
  */
-async function killer({ at, once }: Pick<Kill, 'at' | 'once'>): Promise<{ killed: Promise<Result> }> {
-  const known = await host.mustAdmin(`ls -A ${jobs}`);
-  const seen =
-    at === 'unstarted'
-      ? `pid=$(pgrep -f "flight-launch.cjs job ${production} $job\\$" | head -n 1)`
-      : `pid=$(test -f "$journal" && grep -q '"step":"${at}"' "$journal" && sed -n 's/.*"step":"started","process":{"pid":\\([0-9]*\\).*/\\1/p' "$journal" | tail -n 1)`;
-  const killed = host.admin(`
-    cd ${jobs}
-    known='${known}'
-    end=$(($(date +%s) + 120))
-    echo watching
-    while [ "$(date +%s)" -lt "$end" ]; do
-      for job in *; do
-        case "$known" in *"$job"*) continue ;; esac
-        journal=$job/journal.ndjson
-        ${seen}
-        test -n "$pid" || continue
-        ${once === undefined ? '' : `grep -q '${once}' "$job/log" || continue`}
-        kill -9 "$pid"
-        echo "killed $pid"
-        exit 0
-      done
-    done
-    echo 'nothing to kill'
-    exit 1`);
-  await sleep(1000);
-  return { killed };
+function killer({ at, once }: Pick<Kill, 'at' | 'once'>): Promise<{ killed: Promise<Result> }> {
+  if (at === 'unstarted') {
+    const process = `pgrep -f "flight-launch.cjs job ${production} $job\\$" | head -n 1`;
+    return killNextJob(host, production, 'true', process);
+  }
+  const entry = `grep -q '"step":"${at}"' "$job/journal.ndjson"`;
+  return killNextJob(
+    host,
+    production,
+    once === undefined ? entry : `${entry} && grep -q '${once}' "$job/log"`,
+  );
 }
 
 interface Job {

@@ -26,7 +26,15 @@ export class ReleaseWorld {
 
   /** @param name unique among the test files: host, pipeline and production app are called so */
   static async start(name: string): Promise<ReleaseWorld> {
-    const host = await TestHost.start(name);
+    return ReleaseWorld.onto(await TestHost.start(name), name);
+  }
+
+  /** A second one, on the host of the first. */
+  static join({ host }: ReleaseWorld, name: string): Promise<ReleaseWorld> {
+    return ReleaseWorld.onto(host, name);
+  }
+
+  private static async onto(host: TestHost, name: string): Promise<ReleaseWorld> {
     const upstream = await TestUpstream.start(name);
     const repository = await Monorepo.create();
     const world = new ReleaseWorld(host, upstream, repository, name);
@@ -42,9 +50,15 @@ export class ReleaseWorld {
     return world;
   }
 
+  /** Removes all that the tests made, the host too. */
   async stop(): Promise<void> {
-    this.repository.remove();
     await this.host.stop();
+    this.leave();
+  }
+
+  /** Removes what is not of the host. */
+  leave(): void {
+    this.repository.remove();
     this.upstream.stop();
   }
 

@@ -1,12 +1,9 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ProcessError, UserError } from '../domain/errors';
+import { ProcessError } from '../domain/errors';
 import { commitFormat, parseCommits, parseFiles, type Changes } from '../domain/changes';
-import type { Repository, Source, TarSource, TreeEntry } from '../domain/ports';
-import { printable } from '../domain/paths';
-import { formatBytes } from '../domain/units';
-import { writeDurably } from './files';
-import { run, stream, type Environment } from './process';
+import type { Repository, Source } from '../domain/ports';
+import { CommitSource, isolation, makeRepository, serveAnyCommit, type GitCall } from './git-reading';
+import { run, type Environment } from './process';
 
 interface Dependencies {
   /** Folder of our data. */
@@ -72,16 +69,10 @@ export class Git implements Repository {
   }
 
   async fetch(from: string, to: string, commit: string, ref: string): Promise<void> {
-    // A commit that no ref points at any more is served only where that is allowed.
-    const serve = 'git -c uploadpack.allowAnySHA1InWant=true upload-pack';
     const source = join(this.uses.dokkuRoot, from);
-    await run(
-      'git',
-      ['fetch', '--quiet', '--no-tags', `--upload-pack=${serve}`, source, `+${commit}:${ref}`],
-      {
-        env: this.appEnvironment(to),
-      },
-    );
+    await run('git', ['fetch', '--quiet', '--no-tags', serveAnyCommit, source, `+${commit}:${ref}`], {
+      env: this.appEnvironment(to),
+    });
   }
 
   async moveBranch(app: string, branch: string, commit: string): Promise<void> {
@@ -107,7 +98,7 @@ export class Git implements Repository {
   }
 
   private async reader(app: string, args: readonly string[]): Promise<GitCall> {
-    this.readerMade ??= makeReader(join(this.uses.root, 'reader.git'));
+    this.readerMade ??= makeRepository(join(this.uses.root, 'reader.git'));
     const gitDir = await this.readerMade;
     const objects = join(this.uses.dokkuRoot, app, 'objects');
     return {
@@ -126,110 +117,4 @@ export class Git implements Repository {
 
 function isNoRepository(error: unknown): boolean {
   return error instanceof ProcessError && error.failure.stderr.includes('not a git repository');
-}
-
-/** No system or personal configuration takes part. */
-const isolation = {
-  GIT_CONFIG_NOSYSTEM: '1',
-  GIT_CONFIG_GLOBAL: '/dev/null',
-  GIT_LITERAL_PATHSPECS: '1',
-  LC_ALL: 'C',
-};
-
-interface GitCall {
-  args: readonly string[];
-  env: Environment;
-}
-
-/** A repository is a folder with `HEAD`, `objects` and `refs` (gitrepository-layout(5)). */
-async function makeReader(gitDir: string): Promise<string> {
-  for (const folder of ['objects', 'refs', 'info']) await mkdir(join(gitDir, folder), { recursive: true });
-  // Comes before the attributes of the tree (gitattributes(5)).
-  const attributes = '* -text !eol !working-tree-encoding -ident !filter -export-ignore -export-subst\n';
-  await writeDurably(join(gitDir, 'info', 'attributes'), attributes);
-  await writeDurably(join(gitDir, 'HEAD'), 'ref: refs/heads/none\n');
-  return gitDir;
-}
-
-class CommitSource implements Source {
-  constructor(
-    readonly commit: string,
-    private readonly call: (args: readonly string[]) => Promise<GitCall>,
-  ) {}
-
-  async entry(path: string): Promise<TreeEntry | undefined> {
-    if (path === '.') {
-      const id = (
-        await this.git(['rev-parse', '--verify', '--end-of-options', `${this.commit}^{tree}`])
-      ).trim();
-      return { mode: '040000', type: 'tree', id, path };
-    }
-    const [entry] = parseTree(await this.git(['ls-tree', '-z', '--full-tree', this.commit, '--', path]));
-    return entry;
-  }
-
-  async entries(paths: readonly string[]): Promise<TreeEntry[]> {
-    return parseTree(await this.git(['ls-tree', '-r', '-z', '--full-tree', this.commit, '--', ...paths]));
-  }
-
-  async read(entry: TreeEntry, maxBytes: number): Promise<Buffer> {
-    const size = Number(await this.git(['cat-file', '-s', entry.id]));
-    if (size > maxBytes) {
-      throw new UserError(
-        `${printable(entry.path)} is ${formatBytes(size)} large; at most ${formatBytes(maxBytes)} is read`,
-      );
-    }
-    const { args, env } = await this.call(['cat-file', 'blob', entry.id]);
-    const child = stream('git', args, { env });
-    child.stderr.resume();
-    const chunks: Buffer[] = [];
-    for await (const chunk of child.stdout) chunks.push(chunk as Buffer);
-    await child.done;
-    return Buffer.concat(chunks);
-  }
-
-  async archive(paths: readonly string[]): Promise<TarSource> {
-    const expected = (await this.entries(paths)).filter((entry) => entry.type === 'blob').length;
-    const { args, env } = await this.call(['archive', '--format=tar', this.commit, '--', ...paths]);
-    const child = stream('git', args, { env });
-    child.stderr.resume();
-    return { stream: child.stdout, done: child.done, expected };
-  }
-
-  private async git(args: readonly string[]): Promise<string> {
-    const call = await this.call(args);
-    try {
-      return (await run('git', ['-c', 'core.quotePath=false', ...call.args], { env: call.env })).stdout;
-    } catch (error) {
-      if (
-        error instanceof ProcessError &&
-        /not a tree object|Not a valid object name|bad object|Needed a single revision/.test(
-          error.failure.stderr,
-        )
-      ) {
-        throw new UserError(`commit ${this.commit} is not in the repository`, { cause: error });
-      }
-      throw error;
-    }
-  }
-}
-
-/** Parses `git ls-tree -z`: `<mode> <type> <id>\t<path>\0`. */
-export function parseTree(output: string): TreeEntry[] {
-  return output
-    .split('\0')
-    .filter((line) => line !== '')
-    .map((line) => {
-      const match =
-        /^(100644|100755|120000|040000|160000) (blob|tree|commit) ([0-9a-f]{40,64})\t([^]+)$/.exec(line);
-      if (match === null) throw new UserError(`git lists an entry of unknown kind: ${printable(line)}`);
-      const [, mode, type, id, path] = match as unknown as [
-        string,
-        TreeEntry['mode'],
-        TreeEntry['type'],
-        string,
-        string,
-      ];
-      return { mode, type, id, path };
-    });
 }

@@ -11,12 +11,13 @@ export interface RunOptions {
   env: Environment;
   cwd?: string;
   /** Standard input; `/dev/null` where absent, since a hook's own standard input holds the refs still to come (H18). */
-  input?: Readable | string;
-  timeoutMs?: number;
+  input?: Readable | string | Uint8Array;
   signal?: AbortSignal;
 }
 
 export interface Finished {
+  /** Exit status: 0, or one of those that were awaited. */
+  status: number;
   stdout: string;
   stderr: string;
 }
@@ -26,15 +27,49 @@ const maxBufferedBytes = 16 * 1024 * 1024;
 
 /**
  * Runs a program to its end and returns what it printed.
- * @throws ProcessError when it cannot be started, exits non-zero, is killed or runs past `timeoutMs`
+ * @param awaited exit statuses beside 0 that are no failure
+ * @throws ProcessError when it cannot be started, exits with another status or is killed
  */
-export async function run(file: string, args: readonly string[], options: RunOptions): Promise<Finished> {
+export async function run(
+  file: string,
+  args: readonly string[],
+  options: RunOptions,
+  awaited: readonly number[] = [],
+): Promise<Finished> {
   const child = execa(file, args, { ...common(options), maxBuffer: maxBufferedBytes });
   const result = await child;
   const stdout = text(result.stdout);
   const stderr = text(result.stderr);
-  if (result.failed) throw failure(file, args, result, stdout, stderr);
-  return { stdout, stderr };
+  const status = result.exitCode;
+  if (result.failed && (status === undefined || !awaited.includes(status))) {
+    throw failure(file, args, result, stdout, stderr);
+  }
+  return { status: status ?? 0, stdout, stderr };
+}
+
+/** Exit status of `timeout` where it ended the program, and where that took SIGKILL. */
+const pastTime = [124, 137];
+
+/**
+ * As `run`, for a limited time. The program gets a process group of its own, and past the time all of it is ended, so
+ * that what git waits for (an ssh that hangs) goes with git; also where we are gone ourselves by then.
+ * @throws ProcessError as `run`, and past the time, with `timedOut`
+ */
+export async function runWithin(
+  timeoutMs: number,
+  file: string,
+  args: readonly string[],
+  options: RunOptions,
+): Promise<Finished> {
+  const limit = (timeoutMs / 1000).toFixed(3);
+  try {
+    return await run('timeout', ['--kill-after=5', limit, file, ...args], options);
+  } catch (error) {
+    if (!(error instanceof ProcessError)) throw error;
+    const { exitCode, signal } = error.failure;
+    const timedOut = signal === 'SIGKILL' || (exitCode !== undefined && pastTime.includes(exitCode));
+    throw new ProcessError({ ...error.failure, command: [file, ...args], timedOut }, { cause: error.cause });
+  }
 }
 
 export interface Streaming {
@@ -125,7 +160,6 @@ function common(options: RunOptions) {
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     ...(options.input === undefined ? {} : { input: options.input }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
   } satisfies Options;
 }
@@ -133,7 +167,6 @@ function common(options: RunOptions) {
 interface Outcome {
   exitCode?: number | undefined;
   signal?: string | undefined;
-  timedOut: boolean;
   durationMs: number;
   cause?: unknown;
 }
@@ -141,7 +174,7 @@ interface Outcome {
 function failure(
   file: string,
   args: readonly string[],
-  { exitCode, signal, timedOut, durationMs, cause }: Outcome,
+  { exitCode, signal, durationMs, cause }: Outcome,
   stdout: string,
   stderr: string,
 ): ProcessError {
@@ -150,7 +183,7 @@ function failure(
       command: [file, ...args],
       exitCode,
       signal,
-      timedOut,
+      timedOut: false,
       durationMs,
       stdout: stdout.slice(-tailBytes),
       stderr: stderr.slice(-tailBytes),

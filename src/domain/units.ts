@@ -17,6 +17,13 @@ export function parseDuration(text: string): number | undefined {
   return Number(match[1]) * (seconds[(match[2] ?? '').toLowerCase()] ?? 1);
 }
 
+/** A limit as people write it: `5m`, `90s`. */
+export function formatLimit(milliseconds: number): string {
+  const whole = Math.ceil(milliseconds / 1000);
+  if (whole % 3600 === 0) return `${String(whole / 3600)}h`;
+  return whole % 60 === 0 ? `${String(whole / 60)}m` : `${String(whole)}s`;
+}
+
 /** `1.4 MB`, for people; powers of 1024. */
 export function formatBytes(bytes: number): string {
   let value = bytes;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
-import { run, runOnDescriptor, stream } from '../../src/adapters/process';
+import { run, runOnDescriptor, runWithin, stream } from '../../src/adapters/process';
 import { systemProcesses } from '../../src/adapters/processes';
 import { ProcessError } from '../../src/domain/errors';
 import { inScratch } from '../support/scratch';
@@ -86,11 +86,24 @@ running('a child that was killed, or is not there, is told as such', async () =>
   assert.match(String(missing.cause), /ENOENT/);
 });
 
-running('a child that runs past its time is ended', async () => {
-  const started = Date.now();
-  const error = await rejects(run('sleep', ['60'], { env, timeoutMs: 100 }), ProcessError);
-  assert.is(error.failure.timedOut, true);
-  assert.ok(Date.now() - started < 5000);
+running(
+  'past its time a child is ended, and with it all that it started and that holds its output',
+  async () => {
+    const script = sh('sleep 60 & wait');
+    const started = Date.now();
+    const { failure } = await rejects(runWithin(300, 'sh', script, { env }), ProcessError);
+    assert.is(failure.timedOut, true);
+    assert.equal(failure.command, ['sh', ...script]);
+    // The output of `sleep` is that of the shell, and has been read to its end.
+    assert.ok(Date.now() - started < 30_000);
+  },
+);
+
+running('a child within its time is as any other', async () => {
+  assert.is((await runWithin(60_000, 'sh', sh('cat; echo x'), { env, input: 'a' })).stdout, 'ax\n');
+  const { failure } = await rejects(runWithin(60_000, 'sh', sh('exit 3'), { env }), ProcessError);
+  assert.is(failure.exitCode, 3);
+  assert.is(failure.timedOut, false);
 });
 
 running('a child can be told to end', async () => {

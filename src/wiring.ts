@@ -12,11 +12,15 @@ import { openLog } from './adapters/log';
 import { systemProcesses } from './adapters/processes';
 import { FileStore } from './adapters/store';
 import { FileReleases } from './adapters/releases';
-import { UpstreamAccessFiles } from './adapters/upstream-access';
+import { sshCommand } from './adapters/upstream-access';
 import { UpstreamRepository } from './adapters/upstream';
 import { openWorkTree } from './adapters/work-tree';
-import { childEnvironment, deployEnvironment } from './domain/environment';
-import type { Log, Services, Store, Terminal } from './domain/ports';
+import { childEnvironment, deployEnvironment, type Environment } from './domain/environment';
+import { UserError } from './domain/errors';
+import type { Pipeline } from './domain/pipeline';
+import type { Log, Services, Store, Terminal, Upstream } from './domain/ports';
+import { effectiveSettings } from './domain/settings';
+import { parseUpstreamUrl, shownUrl } from './domain/upstream-url';
 
 export type { Services };
 
@@ -98,7 +102,38 @@ export function openServices(
     clientBuilder: () => new ContainerClientBuilder(docker, terminal, systemClock, ending),
     source: (app, commit) => git.source(app, commit),
     repository: git,
+    upstream: (pipeline) => openUpstream(root, dokkuRoot, children, deployEnvironment(env), pipeline),
   };
+}
+
+/** @throws UserError where the pipeline has no upstream */
+function openUpstream(
+  root: string,
+  dokkuRoot: string,
+  env: Environment,
+  deployEnv: Environment,
+  { name, settings }: Pipeline,
+): Upstream {
+  const { upstream, upstreamTimeout } = effectiveSettings(settings);
+  if (upstream === undefined) {
+    throw new UserError(`pipeline ${name} has no upstream`, {
+      remedy: `\`dokku flight-launch:setup ${name} --upstream URL\` sets one.`,
+    });
+  }
+  const folder = join(root, 'pipelines', name);
+  const key = join(folder, 'deploy-key');
+  return new UpstreamRepository({
+    pipeline: name,
+    gitDir: join(folder, 'repo.git'),
+    url: upstream,
+    shownUrl: shownUrl(parseUpstreamUrl(upstream)),
+    timeoutMs: upstreamTimeout * 1000,
+    env,
+    transport: { GIT_SSH_COMMAND: sshCommand({ key, knownHosts: join(folder, 'known_hosts') }) },
+    dokkuRoot,
+    deployEnv,
+    signingKey: key,
+  });
 }
 
 function libRootOf(env: ProcessEnvironment): string {

@@ -107,7 +107,10 @@ async function steps(work: Work): Promise<Ended> {
   return { step: 'ended', result: 'released', exit: exitStatus.done };
 }
 
-/** Makes the release branch upstream, unless it is there. @returns its first commit */
+/**
+ * Makes the release branch upstream, unless it is there.
+ * @returns its first commit; what was fetched shows the branch then
+ */
 async function branch(work: Work): Promise<string> {
   const { services, upstream, record } = work;
   const name = releaseBranch(record.version);
@@ -119,8 +122,10 @@ async function branch(work: Work): Promise<string> {
   services.terminal.step(`Branch ${name} at ${commit.slice(0, 8)}`);
   // Where the answer to an earlier push was lost, it is there already.
   const there = (await upstream.branches()).get(name);
-  if (there === undefined) await pushBranch(work, commit);
-  else if (!(await upstream.contains(there, commit))) {
+  if (there === undefined) {
+    await pushBranch(work, commit);
+    await upstream.fetch();
+  } else if (!(await upstream.contains(there, commit))) {
     throw new UserError(
       `upstream has a branch ${name} that is not of this release, at ${there.slice(0, 8)}`,
       {
@@ -140,6 +145,7 @@ async function pushBranch(work: Work, commit: string): Promise<void> {
   const result = await upstream.push([update]).catch(async (error: unknown) => {
     if (!(error instanceof UserError)) throw error;
     services.terminal.warn(`flight-launch: ${error.message}`);
+    // The answer may be lost where the push was not.
     await upstream.fetch();
     if ((await upstream.branches()).get(name) === commit) return { accepted: true } as const;
     throw error;

@@ -13,7 +13,7 @@ import {
 import { checkRelease, chooseOrigin, type ReleaseFacts } from '../domain/release-plan';
 import { effectiveSettings } from '../domain/settings';
 import { nextVersion, type Increment } from '../domain/version';
-import { planVersionFiles, versionFiles } from '../domain/version-file';
+import { maxVersionFileBytes, planVersionFiles, versionFiles } from '../domain/version-file';
 import { callerOf } from './caller';
 import { readConfiguration } from './configuration';
 import { startJob } from './job-runs';
@@ -29,9 +29,6 @@ export interface ReleaseRequest {
   message: string | undefined;
   hold: boolean;
 }
-
-/** More than this is no version file. */
-const maxVersionFileBytes = 16 * 1024 ** 2;
 
 /** Checks everything, shows the plan, and starts the release as a job. */
 export async function beginRelease(

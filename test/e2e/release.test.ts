@@ -20,7 +20,7 @@ let base = '';
 test('a branch becomes a release: both apps run it, both branches have it, it is tagged', async () => {
   base = await world.commit('A feature', { 'client/src/message.txt': 'the feature\n' });
   const master = await world.upstream.git('rev-parse', 'master');
-  const released = await world.mustRelease(version, '--from', 'develop', '--message', 'The spring release');
+  const released = await world.mustRelease(version, '--from', 'develop', '--message', "'The spring release'");
   assert.match(released.output, `Release ${version} is done`);
   assert.match(released.output, /Started release \S+; it goes on if this connection breaks/);
 
@@ -118,10 +118,10 @@ test('--hold waits on staging; a fix on the release branch is deployed without b
   const next = /dokku flight-launch:release (\S+) --from develop --hold --pipeline rel/.exec(
     planned.output,
   )?.[1];
-  assert.match(next, /^\d{6}\.1$/);
+  assert.match(next ?? '', /^\d{6}\.1$/);
   const held = await world.release('--next', '--from', 'develop', '--hold');
   assert.is(held.status, 3, held.output);
-  assert.match(held.output, 'Held: look at rel-staging');
+  assert.match(held.output, 'Held: look at rel-staging', held.output);
   assert.is((await world.host.status('rel')).production.build, before.production.build);
 
   const other = await world.release('201701.1', '--from', 'develop');

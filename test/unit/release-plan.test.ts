@@ -123,7 +123,7 @@ for (const [line, facts] of wrong) {
     const { details, message } = thrown(() => checkRelease({ ...good, ...facts }), UserError);
     assert.is(message, 'release 201704.15 cannot begin');
     assert.is(details.length, 1, details.join('\n'));
-    assert.match(details[0], line);
+    assert.match(details[0] ?? '', line);
   });
 }
 

@@ -43,9 +43,9 @@ const impureModules = [
     allowTypeImports: true,
   },
   {
-    regex: '^(?!\\.|node:|(zod|semver|ssh2-streams)(/|$))',
+    regex: '^(?!\\.|node:|(zod|semver|jsonc-parser|ssh2-streams)(/|$))',
     message:
-      'Of packages the domain uses zod, semver and the key parser of ssh2-streams. Types may be imported.',
+      'Of packages the domain uses zod, semver, jsonc-parser and the key parser of ssh2-streams. Types may be imported.',
     allowTypeImports: true,
   },
 ];

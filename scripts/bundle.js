@@ -17,6 +17,8 @@ export async function bundle(outfile) {
     platform: 'node',
     target: 'node20',
     format: 'cjs',
+    // Its main file is UMD, whose requires cannot be bundled.
+    alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
     charset: 'utf8',
     legalComments: 'eof',
     logLevel: 'warning',

@@ -121,10 +121,10 @@ const schema = z
           { error: 'an object' },
         )
         .prefault({}),
-      versionFiles: z
-        .array(versionFile, { error: 'a list of version files' })
-        .optional()
-        .meta({ description: 'Files that hold the version; the first that exists is shown.' }),
+      versionFiles: z.array(versionFile, { error: 'a list of version files' }).optional().meta({
+        description:
+          'Files that hold the version; a release writes it to all of them, and the first that exists is shown.',
+      }),
     },
     { error: 'an object' },
   )

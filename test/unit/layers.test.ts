@@ -86,6 +86,7 @@ const accepted: [file: string, code: string][] = [
   ['src/domain/x.ts', `import { createHash } from 'node:crypto'; createHash('sha256');`],
   ['src/domain/x.ts', `import type { Readable } from 'node:stream'; export type Source = Readable;`],
   ['src/domain/x.ts', `import { z } from 'zod'; z.string();`],
+  ['src/domain/x.ts', `import { parseTree } from 'jsonc-parser'; parseTree('');`],
   ['src/domain/deep/x.ts', `import { UserError } from '../errors'; new UserError();`],
   ['src/domain/x.ts', `export const at = (seconds: number) => new Date(seconds * 1000);`],
   ['src/commands/x.ts', `import { plan } from '../domain/plan'; plan();`],

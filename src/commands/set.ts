@@ -20,7 +20,7 @@ export const set: Command = {
     'With --unset in place of VALUE the setting goes back to its default. Settings:',
     ...settingNames.map((name) => {
       const { about, fallback } = describeSetting(name);
-      return `  ${name.padEnd(14)} ${about}${fallback === '' ? '' : ` (default ${fallback})`}`;
+      return `  ${name.padEnd(16)} ${about}${fallback === '' ? '' : ` (default ${fallback})`}`;
     }),
   ],
   async run(services, args) {
@@ -56,6 +56,12 @@ export const set: Command = {
  */
 function wantedValue(key: SettingName, value: string, unset: boolean): string | undefined {
   if (unset && value === '') return undefined;
+  if (key === 'upstream') {
+    throw new UsageError('upstream is set by flight-launch:setup', {
+      remedy:
+        'Use `dokku flight-launch:setup NAME --upstream URL`: it pins the host keys and makes the deploy key that belong to it. --unset takes it away.',
+    });
+  }
   if (unset || value === '') {
     throw new UsageError(
       unset ? `${key} gets either a value or --unset, not both` : `VALUE of ${key} is missing`,

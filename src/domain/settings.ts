@@ -1,6 +1,8 @@
+import { branchRule, isBranchName } from './branch-name';
 import { UsageError } from './errors';
 import { quoted } from './paths';
 import { parseBytes, parseDuration } from './units';
+import { versionSchemes, type VersionScheme } from './version';
 
 /** Settings of a pipeline as stored: only those that were set, as the user wrote them. */
 export type StoredSettings = Partial<Record<SettingName, string>>;
@@ -21,7 +23,23 @@ export interface Settings {
   caFile: string | undefined;
   proxy: string | undefined;
   keep: number;
+  upstream: string | undefined;
+  /** Seconds. */
+  upstreamTimeout: number;
+  developBranch: string;
+  masterBranch: string;
+  /** A branch, `staging` for what staging runs, or undefined. */
+  releaseFrom: string | undefined;
+  versionScheme: VersionScheme;
+  committerName: string;
+  /** Undefined for one that is made of Dokku's user and the host's name. */
+  committerEmail: string | undefined;
+  signing: Signing;
 }
+
+const signings = ['none', 'deploy-key'] as const;
+/** What signs the commits and tags of a release. */
+export type Signing = (typeof signings)[number];
 
 export type SettingName = keyof typeof definitions;
 
@@ -45,6 +63,25 @@ const wholeBetween = (low: number, high: number) => ({
   allowed: `a whole number between ${String(low)} and ${String(high)}`,
   accepts: (value: string) => /^[0-9]{1,7}$/.test(value) && Number(value) >= low && Number(value) <= high,
 });
+
+const durationBetween = (low: string, high: string, example: string) => ({
+  allowed: `a duration between ${low} and ${high}, such as \`${example}\``,
+  accepts: (value: string) => {
+    const duration = parseDuration(value);
+    return (
+      duration !== undefined &&
+      duration >= (parseDuration(low) ?? 0) &&
+      duration <= (parseDuration(high) ?? 0)
+    );
+  },
+});
+
+const oneOf = (values: readonly string[]) => ({
+  allowed: values.map((value) => `\`${value}\``).join(' or '),
+  accepts: (value: string) => values.includes(value),
+});
+
+const branch = { allowed: `a branch such as \`develop\`: ${branchRule}`, accepts: isBranchName };
 
 const definitions = {
   'client-image': {
@@ -70,11 +107,7 @@ const definitions = {
   'build-timeout': {
     about: 'time for each phase of a client build',
     fallback: '15m',
-    allowed: 'a duration between 5s and 6h, such as `15m`',
-    accepts: (value) => {
-      const duration = parseDuration(value);
-      return duration !== undefined && duration >= 5 && duration <= 6 * 3600;
-    },
+    ...durationBetween('5s', '6h', '15m'),
   },
   'output-limit': { about: 'size of a built client', fallback: '1g', ...bytesBetween('1k', '64g') },
   'log-limit': { about: 'log of one phase of a client build', fallback: '16m', ...bytesBetween('1k', '1g') },
@@ -91,6 +124,51 @@ const definitions = {
     accepts: (value) => /^https?:\/\/[^\s"'\\]+$/.test(value) && URL.canParse(value),
   },
   keep: { about: 'live builds of each app kept for rollback', fallback: '5', ...wholeBetween(1, 100) },
+  upstream: {
+    about: 'git URL that releases are pushed to; setup --upstream sets it',
+    fallback: '',
+    allowed: 'a git URL such as `git@github.com:example/shop.git`',
+    accepts: (value) => /^[\x21-\x7e]{1,2000}$/.test(value),
+  },
+  'upstream-timeout': {
+    about: 'time for each fetch from the upstream and each push to it',
+    fallback: '5m',
+    ...durationBetween('5s', '1h', '5m'),
+  },
+  'develop-branch': { about: 'branch that a release is merged into first', fallback: 'develop', ...branch },
+  'master-branch': { about: 'branch of what was released, merged into too', fallback: 'master', ...branch },
+  'release-from': {
+    about: 'branch that is released, or `staging` for the commit that staging runs',
+    fallback: '',
+    allowed: `\`staging\` or ${branch.allowed}`,
+    accepts: isBranchName,
+  },
+  'version-scheme': {
+    about: 'month (YYYYMM.N), day (YYYYMM.DD) or semantic',
+    fallback: 'month',
+    ...oneOf(versionSchemes),
+  },
+  'committer-name': {
+    about: 'name in the commits and tags of a release',
+    fallback: 'flight-launch',
+    allowed: 'at most 100 printable characters without `<` and `>`, letters or digits among them',
+    // git refuses a name of punctuation only.
+    accepts: (value) =>
+      /^(?! )[^\p{C}\p{Zl}\p{Zp}<>]{1,100}(?<! )$/u.test(value) && /[\p{L}\p{N}]/u.test(value),
+  },
+  'committer-email': {
+    about: "e-mail address there; without one Dokku's user at the host's name",
+    fallback: '',
+    allowed: 'an e-mail address such as `releases@example.org`',
+    // Brackets: `name[bot]@users.noreply.github.com`.
+    accepts: (value) =>
+      value.length <= 254 && /^[\w][\w.+=~[\]-]*@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(value),
+  },
+  signing: {
+    about: "what signs a release's commits and tags: none or deploy-key",
+    fallback: 'none',
+    ...oneOf(signings),
+  },
 } satisfies Record<string, Definition>;
 
 export const settingNames = Object.keys(definitions) as SettingName[];
@@ -113,8 +191,8 @@ export function settingName(text: string): SettingName {
 /** @throws UsageError that says what the setting allows */
 export function checkSetting(name: SettingName, value: string): void {
   if (definitions[name].accepts(value)) return;
-  // A proxy that is refused may hold a password all the same.
-  const shown = name === 'proxy' ? value.replace(/[^/]*@/s, 'REDACTED@') : value;
+  // A URL that is refused may hold a password all the same.
+  const shown = isUrl(name) ? value.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, '$1REDACTED@') : value;
   throw new UsageError(`${name} cannot be ${quoted(shown)}`, {
     remedy: `It takes ${definitions[name].allowed}.`,
   });
@@ -136,13 +214,28 @@ export function effectiveSettings(stored: StoredSettings): Settings {
     caFile: optional('ca-file'),
     proxy: optional('proxy'),
     keep: Number(value('keep')),
+    upstream: optional('upstream'),
+    upstreamTimeout: parseDuration(value('upstream-timeout')) ?? 0,
+    developBranch: value('develop-branch'),
+    masterBranch: value('master-branch'),
+    releaseFrom: optional('release-from'),
+    versionScheme: versionSchemes.find((scheme) => scheme === value('version-scheme')) ?? 'month',
+    committerName: value('committer-name'),
+    committerEmail: optional('committer-email'),
+    signing: signings.find((signing) => signing === value('signing')) ?? 'none',
   };
 }
 
-/** A setting's value as a report shows it: a proxy's password is nobody's business. */
+/**
+ * A setting's value as a report shows it: a password in a URL is nobody's business, and neither is the user of an
+ * upstream over https, which is where access tokens are put as well.
+ */
 export function displaySetting(name: SettingName, value: string): string {
-  if (name !== 'proxy' || value === '') return value;
-  const url = new URL(value);
-  if (url.password !== '') url.password = 'REDACTED';
-  return url.toString();
+  if (!isUrl(name)) return value;
+  const shown = name === 'upstream' ? value.replace(/^(https?:\/\/)[^/?#]*@/i, '$1REDACTED@') : value;
+  return shown.replace(/^([a-z][a-z0-9+.-]*:\/\/[^/?#:@]*):[^/?#]*@/i, '$1:REDACTED@');
+}
+
+function isUrl(name: SettingName): boolean {
+  return name === 'proxy' || name === 'upstream';
 }

@@ -1,4 +1,6 @@
+import { set } from '../../src/commands/set';
 import { UsageError } from '../../src/domain/errors';
+import type { Services } from '../../src/domain/ports';
 import {
   checkSetting,
   describeSetting,
@@ -9,7 +11,7 @@ import {
   type SettingName,
 } from '../../src/domain/settings';
 import { formatAge, formatBytes, formatDuration, parseBytes, parseDuration } from '../../src/domain/units';
-import { assert, suite } from '../support/suite';
+import { assert, rejects, suite } from '../support/suite';
 import { thrown } from '../support/thrown';
 
 const settings = suite('settings');
@@ -33,6 +35,15 @@ settings('without any set, the defaults are in force', () => {
     caFile: undefined,
     proxy: undefined,
     keep: 5,
+    upstream: undefined,
+    upstreamTimeout: 300,
+    developBranch: 'develop',
+    masterBranch: 'master',
+    releaseFrom: undefined,
+    versionScheme: 'month',
+    committerName: 'flight-launch',
+    committerEmail: undefined,
+    signing: 'none',
   });
 });
 
@@ -49,6 +60,15 @@ settings('what is set is in force', () => {
       'ca-file': '/etc/ca.pem',
       proxy: 'http://proxy:3128',
       keep: '1',
+      upstream: 'git@github.com:example/shop.git',
+      'upstream-timeout': '1m',
+      'develop-branch': 'main',
+      'master-branch': 'live',
+      'release-from': 'staging',
+      'version-scheme': 'semantic',
+      'committer-name': 'Ada',
+      'committer-email': 'ada@example.org',
+      signing: 'deploy-key',
     }),
     {
       clientImage: 'mine:{version}',
@@ -61,6 +81,15 @@ settings('what is set is in force', () => {
       caFile: '/etc/ca.pem',
       proxy: 'http://proxy:3128',
       keep: 1,
+      upstream: 'git@github.com:example/shop.git',
+      upstreamTimeout: 60,
+      developBranch: 'main',
+      masterBranch: 'live',
+      releaseFrom: 'staging',
+      versionScheme: 'semantic',
+      committerName: 'Ada',
+      committerEmail: 'ada@example.org',
+      signing: 'deploy-key',
     },
   );
 });
@@ -76,6 +105,15 @@ const good: Record<SettingName, string[]> = {
   'ca-file': ['/etc/ssl/certs/ca.pem'],
   proxy: ['http://proxy.example:3128', 'https://user:secret@proxy.example'],
   keep: ['1', '100'],
+  upstream: ['git@github.com:example/shop.git', 'https://example.org/shop', 'x'.repeat(2000)],
+  'upstream-timeout': ['5s', '5m', '1h'],
+  'develop-branch': ['develop', 'team/develop'],
+  'master-branch': ['master', 'main'],
+  'release-from': ['staging', 'develop'],
+  'version-scheme': ['month', 'day', 'semantic'],
+  'committer-name': ['flight-launch', 'Zoë O. 王', '\u0663', 'x'.repeat(100)],
+  'committer-email': ['a@b', 'releases+x@example.org', '1+github[bot]@users.noreply.github.com'],
+  signing: ['none', 'deploy-key'],
 };
 
 const bad: Record<SettingName, string[]> = {
@@ -89,12 +127,33 @@ const bad: Record<SettingName, string[]> = {
   'ca-file': ['ca.pem', '~/ca.pem', '/a\n/b', '/'],
   proxy: ['proxy:3128', 'ftp://proxy', 'http://', 'http://a b', 'http://a"b', "http://a'b", 'socks5://x'],
   keep: ['0', '101', '-1', 'all'],
+  upstream: ['a b', 'a\nb', 'a\0', 'https://example.org/\u00e9', 'x'.repeat(2001)],
+  'upstream-timeout': ['4s', '2h', '0', '5m\n'],
+  'develop-branch': ['-d', 'a..b', 'HEAD', 'a b', 'refs/heads/develop'],
+  'master-branch': ['-d', 'x.lock', 'HEAD', 'a b'],
+  'release-from': ['-d', '--output=x', 'HEAD', 'develop~1'],
+  'version-scheme': ['Month', 'year', 'constructor', 'month\n'],
+  'committer-name': ['Ada <a@b>', 'a>', 'a\nb', 'a\0b', 'a\u202eb', ' a', 'a ', '...', 'x'.repeat(101)],
+  'committer-email': [
+    'ada',
+    'a b@c',
+    '<a@b>',
+    'a@b\n',
+    'a@',
+    '@b',
+    'a@b@c',
+    '-a@b',
+    'a@b.',
+    `a@${'b'.repeat(253)}`,
+  ],
+  signing: ['gpg', 'yes', 'deploy-key '],
 };
 
 for (const name of settingNames) {
   settings(`${name} takes what it says and nothing else`, () => {
     for (const value of good[name]) checkSetting(name, value);
-    for (const value of [...bad[name], ' ', '\u0663']) {
+    const foreign = good[name].includes('\u0663') ? [] : ['\u0663'];
+    for (const value of [...bad[name], ' ', ...foreign]) {
       const error = thrown(() => checkSetting(name, value), UsageError);
       assert.ok(error.message.startsWith(`${name} cannot be "`), error.message);
       assert.is(error.remedy, `It takes ${describeSetting(name).allowed}.`);
@@ -119,22 +178,62 @@ settings('I28 a refused value is shown without control characters', () => {
   }
 });
 
-settings("a proxy's password is shown nowhere, not even of a refused one", () => {
-  assert.is(displaySetting('proxy', 'http://me:secret@proxy:3128'), 'http://me:REDACTED@proxy:3128/');
+settings('the password of a URL is shown nowhere, not even of a refused one', () => {
+  for (const [name, value, shown] of [
+    ['proxy', 'http://me:secret@proxy:3128', 'http://me:REDACTED@proxy:3128'],
+    ['proxy', 'http://me:sec@ret@proxy', 'http://me:REDACTED@proxy'],
+    ['upstream', 'https://me:secret@example.org/shop', 'https://REDACTED@example.org/shop'],
+    ['upstream', 'HTTPS://secret@example.org/a@b', 'HTTPS://REDACTED@example.org/a@b'],
+    ['upstream', 'ssh://git:secret@example.org/shop', 'ssh://git:REDACTED@example.org/shop'],
+  ] as const) {
+    assert.is(displaySetting(name, value), shown);
+  }
   for (const value of [
     'http://me:secret@a b',
     'me:secret@proxy',
     'http://me:sec ret@proxy',
+    'http://me:sec/ret@pro xy',
     'http://me:secret@',
   ]) {
-    const { message, remedy } = thrown(() => checkSetting('proxy', value), UsageError);
-    assert.not.match(`${message} ${String(remedy)}`, /sec/);
+    for (const name of ['proxy', 'upstream'] as const) {
+      const { message, remedy } = thrown(() => checkSetting(name, `${value}\n`), UsageError);
+      assert.not.match(`${message} ${String(remedy)}`, /sec/);
+    }
   }
+});
+
+settings('set leaves the upstream to setup, but takes it away', async () => {
+  // It never gets as far as its services.
+  const refused = (...args: string[]) =>
+    rejects(set.run({} as Services, ['shop', 'upstream', ...args]), UsageError);
+  for (const args of [['https://me:secret@example.org/shop'], []]) {
+    const { message, remedy } = await refused(...args);
+    assert.is(message, 'upstream is set by flight-launch:setup');
+    assert.match(remedy ?? '', '`dokku flight-launch:setup NAME --upstream URL`');
+    assert.not.match(remedy ?? '', 'secret');
+  }
+  const reached = new Error('reached the store');
+  const services = {
+    store: {
+      pipelines: () => {
+        throw reached;
+      },
+    },
+  } as unknown as Services;
+  assert.is(await rejects(set.run(services, ['shop', 'upstream', '--unset']), Error), reached);
 });
 
 settings('other values are shown as they are', () => {
   assert.is(displaySetting('proxy', ''), '');
   assert.is(displaySetting('ca-file', '/etc/ca.pem'), '/etc/ca.pem');
+  for (const url of [
+    'git@github.com:example/shop.git',
+    'ssh://git@h:22/a@b:c',
+    'https://h/a:b@c',
+    '/srv/a:b@c',
+  ]) {
+    assert.is(displaySetting('upstream', url), url);
+  }
 });
 
 settings.run();

@@ -4,7 +4,7 @@ import { ProcessError, UserError } from '../domain/errors';
 import { printable } from '../domain/paths';
 import type { Source, TarSource, TreeEntry } from '../domain/ports';
 import { formatBytes } from '../domain/units';
-import { writeDurably } from './files';
+import { readIfThere, writeDurably } from './files';
 import { run, stream, type Environment } from './process';
 
 /** No system or personal configuration takes part. */
@@ -33,12 +33,16 @@ export interface GitCall {
  */
 export async function makeRepository(gitDir: string, config?: string): Promise<string> {
   for (const folder of ['objects', 'refs', 'info']) await mkdir(join(gitDir, folder), { recursive: true });
-  if (config !== undefined) await writeDurably(join(gitDir, 'config'), config);
+  if (config !== undefined) await have(join(gitDir, 'config'), config);
   // Comes before the attributes of the tree (gitattributes(5)).
   const attributes = '* -text !eol !working-tree-encoding -ident !filter -export-ignore -export-subst\n';
-  await writeDurably(join(gitDir, 'info', 'attributes'), attributes);
-  await writeDurably(join(gitDir, 'HEAD'), 'ref: refs/heads/none\n');
+  await have(join(gitDir, 'info', 'attributes'), attributes);
+  await have(join(gitDir, 'HEAD'), 'ref: refs/heads/none\n');
   return gitDir;
+}
+
+async function have(path: string, content: string): Promise<void> {
+  if ((await readIfThere(path))?.toString() !== content) await writeDurably(path, content);
 }
 
 /** A commit's files, read by whatever git call leads to its repository. */

@@ -156,9 +156,12 @@ export class UpstreamRepository implements Upstream {
 
   async merge(ours: string, theirs: string): Promise<Merge> {
     const options = ['--write-tree', '-z', '--name-only', '--messages'];
-    const merged = await this.ask(['merge-tree', ...options, '--end-of-options', ours, theirs], [1]);
-    const { tree, conflicts } = parseMergeTree(merged.stdout);
-    if (merged.status === 0) return { tree };
+    const args = ['merge-tree', ...options, '--end-of-options', ours, theirs];
+    const { status, stdout, stderr } = await this.ask(args, [1]);
+    // Exits with 1 for conflicts, but then there is a tree, and for a commit that is not here.
+    if (stdout === '') throw new Error(`git cannot merge ${theirs} into ${ours}: ${printable(stderr)}`);
+    const { tree, conflicts } = parseMergeTree(stdout);
+    if (status === 0) return { tree };
     const found = [];
     for (const path of conflicts) {
       found.push({
@@ -253,10 +256,12 @@ export class UpstreamRepository implements Upstream {
     const own = { GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null', GIT_ALLOW_PROTOCOL: 'file' };
     // Dokku gets none of these; git itself takes `GIT_DIR` away.
     const unset = Object.keys(own).map((name) => `-u ${name}`);
-    const receive = `--receive-pack=env ${unset.join(' ')} git-receive-pack`;
+    const receive = `--receive-pack=env ${unset.join(' ')} git receive-pack`;
     const options = ['--no-verify', '--no-signed', '--no-follow-tags', '--recurse-submodules=no', receive];
     const target = join(this.uses.dokkuRoot, app);
-    const args = ['push', ...options, '--end-of-options', target, `+${commit}:refs/heads/${branch}`];
+    // Of a push git lowers the protocol itself, but not where the other side's program has another name.
+    const push = ['-c', 'protocol.version=0', 'push', ...options, '--end-of-options'];
+    const args = [...push, target, `+${commit}:refs/heads/${branch}`];
     const env = { ...this.uses.deployEnv, ...own, GIT_DIR: this.uses.gitDir };
     return runInSession('git', args, { env, cwd: this.uses.gitDir }, started);
   }

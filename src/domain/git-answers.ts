@@ -65,7 +65,7 @@ export function parseRefusal(stdout: string, stderr: string): PushResult | undef
     const [, ref = '', summary = '', reason = summary] = match;
     if (summary === 'remote failure') return undefined;
     // Not taken because another one is not.
-    if (/^atomic push fail/.test(reason)) continue;
+    if (reason.startsWith('atomic push fail')) continue;
     if (summary === 'remote rejected') {
       refused.push({ ref, reason: [printable(reason), ...said].join('; ') });
       said = [];

@@ -410,8 +410,8 @@ var require_semver = __commonJS({
       }
       // preminor will bump the version up to the next minor release, and immediately
       // down to pre-release. premajor and prepatch work the same way.
-      inc(release2, identifier, identifierBase) {
-        if (release2.startsWith("pre")) {
+      inc(release3, identifier, identifierBase) {
+        if (release3.startsWith("pre")) {
           if (!identifier && identifierBase === false) {
             throw new Error("invalid increment argument: identifier is empty");
           }
@@ -422,7 +422,7 @@ var require_semver = __commonJS({
             }
           }
         }
-        switch (release2) {
+        switch (release3) {
           case "premajor":
             this.prerelease.length = 0;
             this.patch = 0;
@@ -514,7 +514,7 @@ var require_semver = __commonJS({
             break;
           }
           default:
-            throw new Error(`invalid increment argument: ${release2}`);
+            throw new Error(`invalid increment argument: ${release3}`);
         }
         this.raw = this.format();
         if (this.build.length) {
@@ -532,7 +532,7 @@ var require_parse = __commonJS({
   "node_modules/semver/functions/parse.js"(exports2, module2) {
     "use strict";
     var SemVer = require_semver();
-    var parse4 = (version2, options, throwErrors = false) => {
+    var parse6 = (version2, options, throwErrors = false) => {
       if (version2 instanceof SemVer) {
         return version2;
       }
@@ -545,7 +545,7 @@ var require_parse = __commonJS({
         throw er;
       }
     };
-    module2.exports = parse4;
+    module2.exports = parse6;
   }
 });
 
@@ -553,9 +553,9 @@ var require_parse = __commonJS({
 var require_valid = __commonJS({
   "node_modules/semver/functions/valid.js"(exports2, module2) {
     "use strict";
-    var parse4 = require_parse();
+    var parse6 = require_parse();
     var valid = (version2, options) => {
-      const v = parse4(version2, options);
+      const v = parse6(version2, options);
       return v ? v.version : null;
     };
     module2.exports = valid;
@@ -566,9 +566,9 @@ var require_valid = __commonJS({
 var require_clean = __commonJS({
   "node_modules/semver/functions/clean.js"(exports2, module2) {
     "use strict";
-    var parse4 = require_parse();
+    var parse6 = require_parse();
     var clean = (version2, options) => {
-      const s = parse4(version2.trim().replace(/^[=v]+/, ""), options);
+      const s = parse6(version2.trim().replace(/^[=v]+/, ""), options);
       return s ? s.version : null;
     };
     module2.exports = clean;
@@ -580,7 +580,7 @@ var require_inc = __commonJS({
   "node_modules/semver/functions/inc.js"(exports2, module2) {
     "use strict";
     var SemVer = require_semver();
-    var inc = (version2, release2, options, identifier, identifierBase) => {
+    var inc = (version2, release3, options, identifier, identifierBase) => {
       if (typeof options === "string") {
         identifierBase = identifier;
         identifier = options;
@@ -590,7 +590,7 @@ var require_inc = __commonJS({
         return new SemVer(
           version2 instanceof SemVer ? version2.version : version2,
           options
-        ).inc(release2, identifier, identifierBase).version;
+        ).inc(release3, identifier, identifierBase).version;
       } catch (er) {
         return null;
       }
@@ -603,10 +603,10 @@ var require_inc = __commonJS({
 var require_diff = __commonJS({
   "node_modules/semver/functions/diff.js"(exports2, module2) {
     "use strict";
-    var parse4 = require_parse();
+    var parse6 = require_parse();
     var diff2 = (version1, version2) => {
-      const v1 = parse4(version1, null, true);
-      const v2 = parse4(version2, null, true);
+      const v1 = parse6(version1, null, true);
+      const v2 = parse6(version2, null, true);
       const comparison = v1.compare(v2);
       if (comparison === 0) {
         return null;
@@ -677,9 +677,9 @@ var require_patch = __commonJS({
 var require_prerelease = __commonJS({
   "node_modules/semver/functions/prerelease.js"(exports2, module2) {
     "use strict";
-    var parse4 = require_parse();
+    var parse6 = require_parse();
     var prerelease = (version2, options) => {
-      const parsed = parse4(version2, options);
+      const parsed = parse6(version2, options);
       return parsed && parsed.prerelease.length ? parsed.prerelease : null;
     };
     module2.exports = prerelease;
@@ -865,7 +865,7 @@ var require_coerce = __commonJS({
   "node_modules/semver/functions/coerce.js"(exports2, module2) {
     "use strict";
     var SemVer = require_semver();
-    var parse4 = require_parse();
+    var parse6 = require_parse();
     var { safeRe: re, t } = require_re();
     var coerce = (version2, options) => {
       if (version2 instanceof SemVer) {
@@ -900,7 +900,7 @@ var require_coerce = __commonJS({
       const patch = match[4] || "0";
       const prerelease = options.includePrerelease && match[5] ? `-${match[5]}` : "";
       const build2 = options.includePrerelease && match[6] ? `+${match[6]}` : "";
-      return parse4(`${major}.${minor}.${patch}${prerelease}${build2}`, options);
+      return parse6(`${major}.${minor}.${patch}${prerelease}${build2}`, options);
     };
     module2.exports = coerce;
   }
@@ -910,7 +910,7 @@ var require_coerce = __commonJS({
 var require_truncate = __commonJS({
   "node_modules/semver/functions/truncate.js"(exports2, module2) {
     "use strict";
-    var parse4 = require_parse();
+    var parse6 = require_parse();
     var constants6 = require_constants();
     var SemVer = require_semver();
     var truncate = (version2, truncation, options) => {
@@ -922,7 +922,7 @@ var require_truncate = __commonJS({
     };
     var cloneInputVersion = (version2, options) => {
       const versionStringToParse = version2 instanceof SemVer ? version2.version : version2;
-      return parse4(versionStringToParse, options);
+      return parse6(versionStringToParse, options);
     };
     var doTruncation = (version2, truncation) => {
       if (isPrerelease(truncation)) {
@@ -1000,12 +1000,12 @@ var require_trim_comparator_whitespace = __commonJS({
     }
     var isWhitespace = (char) => char !== void 0 && whitespace[char.charCodeAt(0)] === 1;
     var isVersionPrefix = (char) => char === "v" || char === "=" || isWhitespace(char);
-    var isDigit = (char) => char !== void 0 && char >= "0" && char <= "9";
+    var isDigit2 = (char) => char !== void 0 && char >= "0" && char <= "9";
     var isLetter = (char) => char !== void 0 && (char >= "a" && char <= "z" || char >= "A" && char <= "Z");
-    var isIdentifierCharacter = (char) => isDigit(char) || isLetter(char) || char === "-";
-    var isVersionStart = (char) => isDigit(char) || char === "x" || char === "X" || char === "*";
+    var isIdentifierCharacter = (char) => isDigit2(char) || isLetter(char) || char === "-";
+    var isVersionStart = (char) => isDigit2(char) || char === "x" || char === "X" || char === "*";
     var findDigitsEndIndex = (range, start, limit, digitRuns) => {
-      if (!isDigit(range[start])) {
+      if (!isDigit2(range[start])) {
         return start;
       }
       if (start >= digitRuns.start && start < digitRuns.end) {
@@ -1014,15 +1014,15 @@ var require_trim_comparator_whitespace = __commonJS({
       if (start >= digitRuns.previousStart && start < digitRuns.previousEnd) {
         return Math.min(start + limit, digitRuns.previousEnd);
       }
-      let end2 = start + 1;
-      while (isDigit(range[end2])) {
-        end2++;
+      let end3 = start + 1;
+      while (isDigit2(range[end3])) {
+        end3++;
       }
       digitRuns.previousStart = digitRuns.start;
       digitRuns.previousEnd = digitRuns.end;
       digitRuns.start = start;
-      digitRuns.end = end2;
-      return Math.min(start + limit, end2);
+      digitRuns.end = end3;
+      return Math.min(start + limit, end3);
     };
     var findVersionNumberEndIndex = (range, start, loose, digitRuns) => {
       if (!loose && range[start] === "0") {
@@ -1033,12 +1033,12 @@ var require_trim_comparator_whitespace = __commonJS({
     var findPrereleaseIdentifierEndIndex = (range, start, loose, digitRuns) => {
       const digitsEnd = findDigitsEndIndex(range, start, MAX_LENGTH, digitRuns);
       if (isLetter(range[digitsEnd]) || range[digitsEnd] === "-") {
-        let end2 = digitsEnd + 1;
-        const limit = end2 + MAX_SAFE_BUILD_LENGTH;
-        while (end2 < limit && isIdentifierCharacter(range[end2])) {
-          end2++;
+        let end3 = digitsEnd + 1;
+        const limit = end3 + MAX_SAFE_BUILD_LENGTH;
+        while (end3 < limit && isIdentifierCharacter(range[end3])) {
+          end3++;
         }
-        return end2;
+        return end3;
       }
       return findVersionNumberEndIndex(range, start, loose, digitRuns);
     };
@@ -1048,83 +1048,83 @@ var require_trim_comparator_whitespace = __commonJS({
         return start;
       }
       const identifierStart = start + (hyphen ? 1 : 0);
-      let end2 = findPrereleaseIdentifierEndIndex(range, identifierStart, loose, digitRuns);
-      if (end2 === identifierStart) {
+      let end3 = findPrereleaseIdentifierEndIndex(range, identifierStart, loose, digitRuns);
+      if (end3 === identifierStart) {
         if (!loose || !hyphen) {
           return start;
         }
-        end2 = findPrereleaseIdentifierEndIndex(range, start, loose, digitRuns);
+        end3 = findPrereleaseIdentifierEndIndex(range, start, loose, digitRuns);
       }
-      while (range[end2] === ".") {
-        const next = findPrereleaseIdentifierEndIndex(range, end2 + 1, loose, digitRuns);
-        if (next === end2 + 1) {
+      while (range[end3] === ".") {
+        const next = findPrereleaseIdentifierEndIndex(range, end3 + 1, loose, digitRuns);
+        if (next === end3 + 1) {
           break;
         }
-        end2 = next;
+        end3 = next;
       }
-      return end2;
+      return end3;
     };
     var findBuildIdentifierEndIndex = (range, start) => {
-      let end2 = start;
-      while (end2 - start < MAX_SAFE_BUILD_LENGTH && isIdentifierCharacter(range[end2])) {
-        end2++;
+      let end3 = start;
+      while (end3 - start < MAX_SAFE_BUILD_LENGTH && isIdentifierCharacter(range[end3])) {
+        end3++;
       }
-      return end2;
+      return end3;
     };
     var findBuildEndIndex = (range, start) => {
       if (range[start] !== "+") {
         return start;
       }
-      let end2 = findBuildIdentifierEndIndex(range, start + 1);
-      if (end2 === start + 1) {
+      let end3 = findBuildIdentifierEndIndex(range, start + 1);
+      if (end3 === start + 1) {
         return start;
       }
-      while (range[end2] === ".") {
-        const next = findBuildIdentifierEndIndex(range, end2 + 1);
-        if (next === end2 + 1) {
+      while (range[end3] === ".") {
+        const next = findBuildIdentifierEndIndex(range, end3 + 1);
+        if (next === end3 + 1) {
           break;
         }
-        end2 = next;
+        end3 = next;
       }
-      return end2;
+      return end3;
     };
     var findLooseFullVersionEndIndex = (range, start, digitRuns) => {
-      let end2 = start;
+      let end3 = start;
       for (let component = 0; component < 3; component++) {
-        const next = findVersionNumberEndIndex(range, end2, true, digitRuns);
-        if (next === end2) {
+        const next = findVersionNumberEndIndex(range, end3, true, digitRuns);
+        if (next === end3) {
           return start;
         }
-        end2 = next;
+        end3 = next;
         if (component < 2) {
-          if (range[end2] !== ".") {
+          if (range[end3] !== ".") {
             return start;
           }
-          end2++;
+          end3++;
         }
       }
-      const prereleaseEnd = findPrereleaseEndIndex(range, end2, true, digitRuns);
+      const prereleaseEnd = findPrereleaseEndIndex(range, end3, true, digitRuns);
       return findBuildEndIndex(range, prereleaseEnd);
     };
     var findPartialVersionComponentEndIndex = (range, start, digitRuns) => {
-      if (isDigit(range[start])) {
+      if (isDigit2(range[start])) {
         return findVersionNumberEndIndex(range, start, false, digitRuns);
       }
       return isVersionStart(range[start]) ? start + 1 : start;
     };
     var findPartialVersionEndIndex = (range, start, digitRuns) => {
-      let end2 = findPartialVersionComponentEndIndex(range, start, digitRuns);
+      let end3 = findPartialVersionComponentEndIndex(range, start, digitRuns);
       for (let component = 0; component < 2; component++) {
-        if (range[end2] !== ".") {
-          return end2;
+        if (range[end3] !== ".") {
+          return end3;
         }
-        const next = findPartialVersionComponentEndIndex(range, end2 + 1, digitRuns);
-        if (next === end2 + 1) {
-          return end2;
+        const next = findPartialVersionComponentEndIndex(range, end3 + 1, digitRuns);
+        if (next === end3 + 1) {
+          return end3;
         }
-        end2 = next;
+        end3 = next;
       }
-      const prereleaseEnd = findPrereleaseEndIndex(range, end2, false, digitRuns);
+      const prereleaseEnd = findPrereleaseEndIndex(range, end3, false, digitRuns);
       return findBuildEndIndex(range, prereleaseEnd);
     };
     var findVersionEndIndex = (range, start, digitRuns) => {
@@ -2157,7 +2157,7 @@ var require_semver2 = __commonJS({
     var constants6 = require_constants();
     var SemVer = require_semver();
     var identifiers = require_identifiers();
-    var parse4 = require_parse();
+    var parse6 = require_parse();
     var valid = require_valid();
     var clean = require_clean();
     var inc = require_inc();
@@ -2196,7 +2196,7 @@ var require_semver2 = __commonJS({
     var simplifyRange = require_simplify();
     var subset = require_subset();
     module2.exports = {
-      parse: parse4,
+      parse: parse6,
       valid,
       clean,
       inc,
@@ -2367,14 +2367,14 @@ var require_b4a = __commonJS({
     function concat(buffers, totalLength) {
       return Buffer.concat(buffers, totalLength);
     }
-    function copy(source, target, targetStart, start, end2) {
-      return toBuffer(source).copy(target, targetStart, start, end2);
+    function copy(source, target, targetStart, start, end3) {
+      return toBuffer(source).copy(target, targetStart, start, end3);
     }
     function equals(a2, b) {
       return toBuffer(a2).equals(b);
     }
-    function fill(buffer, value, offset, end2, encoding) {
-      return toBuffer(buffer).fill(value, offset, end2, encoding);
+    function fill(buffer, value, offset, end3, encoding) {
+      return toBuffer(buffer).fill(value, offset, end3, encoding);
     }
     function from(value, encodingOrOffset, length) {
       return Buffer.from(value, encodingOrOffset, length);
@@ -2401,11 +2401,11 @@ var require_b4a = __commonJS({
       if (Buffer.isBuffer(buffer)) return buffer;
       return Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength);
     }
-    function toString2(buffer, encoding, start, end2) {
-      return toBuffer(buffer).toString(encoding, start, end2);
+    function toString2(buffer, encoding, start, end3) {
+      return toBuffer(buffer).toString(encoding, start, end3);
     }
-    function toHex(buffer, start, end2) {
-      return toBuffer(buffer).toString("hex", start, end2);
+    function toHex(buffer, start, end3) {
+      return toBuffer(buffer).toString("hex", start, end3);
     }
     function write(buffer, string4, offset, length, encoding) {
       return toBuffer(buffer).write(string4, offset, length, encoding);
@@ -2563,9 +2563,9 @@ var require_utf8_decoder = __commonJS({
           if (this.bytesNeeded > 0) return result;
         }
         const trailing = trailingIncomplete(data, start);
-        const end2 = data.byteLength - trailing;
-        if (end2 > start) result += b4a.toString(data, "utf8", start, end2);
-        for (let i2 = end2; i2 < data.byteLength; i2++) {
+        const end3 = data.byteLength - trailing;
+        if (end3 > start) result += b4a.toString(data, "utf8", start, end3);
+        for (let i2 = end3; i2 < data.byteLength; i2++) {
           const byte = data[i2];
           if (this.bytesNeeded === 0) {
             if (byte <= 127) {
@@ -3880,7 +3880,7 @@ var require_headers = __commonJS({
       b4a.write(buf, encodeOct(cksum(buf), 6), 148);
       return buf;
     };
-    exports2.decode = function decode3(buf, filenameEncoding, allowUnknownFormat) {
+    exports2.decode = function decode4(buf, filenameEncoding, allowUnknownFormat) {
       let typeflag = buf[156] === 0 ? 0 : buf[156] - ZERO_OFFSET;
       let name = decodeStr(buf, 0, 100, filenameEncoding);
       const mode = decodeOct(buf, 100, 8);
@@ -3991,11 +3991,11 @@ var require_headers = __commonJS({
       }
       return 0;
     }
-    function indexOf(block, num, offset, end2) {
-      for (; offset < end2; offset++) {
+    function indexOf(block, num, offset, end3) {
+      for (; offset < end3; offset++) {
         if (block[offset] === num) return offset;
       }
-      return end2;
+      return end3;
     }
     function cksum(block) {
       let sum = 8 * 32;
@@ -4048,10 +4048,10 @@ var require_headers = __commonJS({
         return parse256(val);
       } else {
         while (offset < val.length && val[offset] === 32) offset++;
-        const end2 = clamp(indexOf(val, 32, offset, val.length), val.length, val.length);
-        while (offset < end2 && val[offset] === 0) offset++;
-        if (end2 === offset) return 0;
-        return parseInt(b4a.toString(val.subarray(offset, end2)), 8);
+        const end3 = clamp(indexOf(val, 32, offset, val.length), val.length, val.length);
+        while (offset < end3 && val[offset] === 0) offset++;
+        if (end3 === offset) return 0;
+        return parseInt(b4a.toString(val.subarray(offset, end3)), 8);
       }
     }
     function decodeStr(val, offset, length, encoding) {
@@ -5069,7 +5069,7 @@ var require_parse2 = __commonJS({
       }
       return parsed;
     }
-    function parse4(command2, args, options) {
+    function parse6(command2, args, options) {
       if (args && !Array.isArray(args)) {
         options = args;
         args = null;
@@ -5088,7 +5088,7 @@ var require_parse2 = __commonJS({
       };
       return options.shell ? parsed : parseNonShell(parsed);
     }
-    module2.exports = parse4;
+    module2.exports = parse6;
   }
 });
 
@@ -5147,16 +5147,16 @@ var require_cross_spawn = __commonJS({
   "node_modules/cross-spawn/index.js"(exports2, module2) {
     "use strict";
     var cp = require("child_process");
-    var parse4 = require_parse2();
+    var parse6 = require_parse2();
     var enoent = require_enoent();
     function spawn3(command2, args, options) {
-      const parsed = parse4(command2, args, options);
+      const parsed = parse6(command2, args, options);
       const spawned = cp.spawn(parsed.command, parsed.args, parsed.options);
       enoent.hookChildProcess(spawned, parsed);
       return spawned;
     }
     function spawnSync2(command2, args, options) {
-      const parsed = parse4(command2, args, options);
+      const parsed = parse6(command2, args, options);
       const result = cp.spawnSync(parsed.command, parsed.args, parsed.options);
       result.error = result.error || enoent.verifyENOENTSync(result.status, parsed);
       return result;
@@ -5164,7 +5164,7 @@ var require_cross_spawn = __commonJS({
     module2.exports = spawn3;
     module2.exports.spawn = spawn3;
     module2.exports.sync = spawnSync2;
-    module2.exports._parse = parse4;
+    module2.exports._parse = parse6;
     module2.exports._enoent = enoent;
   }
 });
@@ -6204,8 +6204,8 @@ var require_quick_format_unescaped = __commonJS({
         return '"[Circular]"';
       }
     }
-    module2.exports = format3;
-    function format3(f, args, opts) {
+    module2.exports = format4;
+    function format4(f, args, opts) {
       var ss = opts && opts.stringify || tryStringify;
       var offset = 1;
       if (typeof f === "object" && f !== null) {
@@ -6428,7 +6428,7 @@ var require_sonic_boom = __commonJS({
       if (!(this instanceof SonicBoom)) {
         return new SonicBoom(opts);
       }
-      let { fd, dest, minLength, maxLength, maxWrite, periodicFlush, sync, append: append2 = true, mkdir: mkdir6, retryEAGAIN, fsync, contentMode, mode } = opts || {};
+      let { fd, dest, minLength, maxLength: maxLength2, maxWrite, periodicFlush, sync, append: append2 = true, mkdir: mkdir7, retryEAGAIN, fsync, contentMode, mode } = opts || {};
       fd = fd || dest;
       this._len = 0;
       this.fd = -1;
@@ -6443,7 +6443,7 @@ var require_sonic_boom = __commonJS({
       this.file = null;
       this.destroyed = false;
       this.minLength = minLength || 0;
-      this.maxLength = maxLength || 0;
+      this.maxLength = maxLength2 || 0;
       this.maxWrite = maxWrite || MAX_WRITE;
       this._periodicFlush = periodicFlush || 0;
       this._periodicFlushTimer = void 0;
@@ -6453,7 +6453,7 @@ var require_sonic_boom = __commonJS({
       this.append = append2 || false;
       this.mode = mode;
       this.retryEAGAIN = retryEAGAIN || (() => true);
-      this.mkdir = mkdir6 || false;
+      this.mkdir = mkdir7 || false;
       let fsWriteSync;
       let fsWrite;
       if (contentMode === kContentModeBuffer) {
@@ -6862,36 +6862,36 @@ var require_sonic_boom = __commonJS({
       actualClose(this);
     };
     function actualWrite() {
-      const release2 = this.release;
+      const release3 = this.release;
       this._writing = true;
       this._writingBuf = this._writingBuf.length ? this._writingBuf : this._bufs.shift() || "";
       if (this.sync) {
         try {
           const written = Buffer.isBuffer(this._writingBuf) ? fs.writeSync(this.fd, this._writingBuf) : fs.writeSync(this.fd, this._writingBuf, "utf8");
-          release2(null, written);
+          release3(null, written);
         } catch (err) {
-          release2(err);
+          release3(err);
         }
       } else {
-        fs.write(this.fd, this._writingBuf, release2);
+        fs.write(this.fd, this._writingBuf, release3);
       }
     }
     function actualWriteBuffer() {
-      const release2 = this.release;
+      const release3 = this.release;
       this._writing = true;
       this._writingBuf = this._writingBuf.length ? this._writingBuf : mergeBuf(this._bufs.shift(), this._lens.shift());
       if (this.sync) {
         try {
           const written = fs.writeSync(this.fd, this._writingBuf);
-          release2(null, written);
+          release3(null, written);
         } catch (err) {
-          release2(err);
+          release3(err);
         }
       } else {
         if (kCopyBuffer) {
           this._writingBuf = Buffer.from(this._writingBuf);
         }
-        fs.write(this.fd, this._writingBuf, release2);
+        fs.write(this.fd, this._writingBuf, release3);
       }
     }
     function actualClose(sonic) {
@@ -7181,7 +7181,7 @@ var require_thread_stream = __commonJS({
     var { version: version2 } = require_package();
     var { EventEmitter: EventEmitter2 } = require("events");
     var { Worker } = require("worker_threads");
-    var { join: join10 } = require("path");
+    var { join: join13 } = require("path");
     var { pathToFileURL } = require("url");
     var { wait } = require_wait();
     var {
@@ -7233,7 +7233,7 @@ var require_thread_stream = __commonJS({
     function createWorker(stream2, opts) {
       const { filename, workerData } = opts;
       const bundlerOverrides = "__bundlerPathsOverrides" in globalThis ? globalThis.__bundlerPathsOverrides : {};
-      const toExecute = bundlerOverrides["thread-stream-worker"] || join10(__dirname, "lib", "worker.js");
+      const toExecute = bundlerOverrides["thread-stream-worker"] || join13(__dirname, "lib", "worker.js");
       const worker = new Worker(toExecute, {
         ...opts.workerOpts,
         name: opts.workerOpts?.name || "thread-stream",
@@ -7274,7 +7274,7 @@ var require_thread_stream = __commonJS({
           if (stream2[kImpl].bufLen === 0) {
             stream2[kImpl].flushing = false;
             if (stream2[kImpl].ending) {
-              end2(stream2);
+              end3(stream2);
             } else if (stream2[kImpl].needDrain) {
               process.nextTick(drain, stream2);
             }
@@ -7435,7 +7435,7 @@ var require_thread_stream = __commonJS({
         }
         this[kImpl].ending = true;
         this.worker.stream = new FakeWeakRef(this);
-        end2(this);
+        end3(this);
       }
       flush(cb) {
         const userCb = typeof cb === "function" ? cb : null;
@@ -7628,14 +7628,14 @@ var require_thread_stream = __commonJS({
       let offset = current;
       let remaining = maxBytes;
       while (remaining > 0 && stream2[kImpl].bufLen !== 0) {
-        const head = stream2[kImpl].bufHead;
-        const buf = stream2[kImpl].buf[head];
+        const head2 = stream2[kImpl].bufHead;
+        const buf = stream2[kImpl].buf[head2];
         if (buf.length <= remaining) {
           buf.copy(stream2[kImpl].data, offset);
           offset += buf.length;
           remaining -= buf.length;
           stream2[kImpl].bufLen -= buf.length;
-          stream2[kImpl].bufHead = head + 1;
+          stream2[kImpl].bufHead = head2 + 1;
           if (stream2[kImpl].bufHead === stream2[kImpl].buf.length) {
             stream2[kImpl].buf.length = 0;
             stream2[kImpl].bufHead = 0;
@@ -7646,7 +7646,7 @@ var require_thread_stream = __commonJS({
           continue;
         }
         buf.copy(stream2[kImpl].data, offset, 0, remaining);
-        stream2[kImpl].buf[head] = buf.subarray(remaining);
+        stream2[kImpl].buf[head2] = buf.subarray(remaining);
         stream2[kImpl].bufLen -= remaining;
         offset += remaining;
         remaining = 0;
@@ -7657,7 +7657,7 @@ var require_thread_stream = __commonJS({
       cb();
       return true;
     }
-    function end2(stream2) {
+    function end3(stream2) {
       if (stream2[kImpl].ended || !stream2[kImpl].ending || stream2[kImpl].flushing) {
         return;
       }
@@ -7692,7 +7692,7 @@ var require_thread_stream = __commonJS({
     function writeSync2(stream2) {
       const cb = () => {
         if (stream2[kImpl].ending) {
-          end2(stream2);
+          end3(stream2);
         } else if (stream2[kImpl].needDrain) {
           process.nextTick(drain, stream2);
         }
@@ -7746,7 +7746,7 @@ var require_transport = __commonJS({
     var { createRequire } = require("module");
     var { existsSync } = require("node:fs");
     var getCallers = require_caller();
-    var { join: join10, isAbsolute, sep } = require("node:path");
+    var { join: join13, isAbsolute, sep } = require("node:path");
     var { fileURLToPath: fileURLToPath3 } = require("node:url");
     var sleep3 = require_atomic_sleep();
     var onExit2 = require_on_exit_leak_free();
@@ -7901,7 +7901,7 @@ var require_transport = __commonJS({
         throw new Error("only one of target or targets can be specified");
       }
       if (targets) {
-        target = bundlerOverrides["pino-worker"] || join10(__dirname, "worker.js");
+        target = bundlerOverrides["pino-worker"] || join13(__dirname, "worker.js");
         options.targets = targets.filter((dest) => dest.target).map((dest) => {
           return {
             ...dest,
@@ -7922,7 +7922,7 @@ var require_transport = __commonJS({
         const pipelinesHaveLevel = options.pipelines.some((p) => p.some((t) => t.level != null));
         usesMultistream = options.targets.length + options.pipelines.length > 1 || targetsHaveLevel || pipelinesHaveLevel;
       } else if (pipeline4) {
-        target = bundlerOverrides["pino-worker"] || join10(__dirname, "worker.js");
+        target = bundlerOverrides["pino-worker"] || join13(__dirname, "worker.js");
         options.pipelines = [pipeline4.map((dest) => {
           return {
             ...dest,
@@ -7949,7 +7949,7 @@ var require_transport = __commonJS({
           return origin;
         }
         if (origin === "pino/file") {
-          return join10(__dirname, "..", "file.js");
+          return join13(__dirname, "..", "file.js");
         }
         let fixTarget2;
         for (const filePath of callers) {
@@ -7976,7 +7976,7 @@ var require_tools = __commonJS({
   "node_modules/pino/lib/tools.js"(exports2, module2) {
     "use strict";
     var diagChan = require("node:diagnostics_channel");
-    var format3 = require_quick_format_unescaped();
+    var format4 = require_quick_format_unescaped();
     var { mapHttpRequest, mapHttpResponse } = require_pino_std_serializers();
     var SonicBoom = require_sonic_boom();
     var onExit2 = require_on_exit_leak_free();
@@ -8030,13 +8030,13 @@ var require_tools = __commonJS({
           if (typeof this[msgPrefixSym] === "string" && msg !== void 0 && msg !== null) {
             msg = this[msgPrefixSym] + msg;
           }
-          this[writeSym](o2, format3(msg, formatParams, this[formatOptsSym]), level);
+          this[writeSym](o2, format4(msg, formatParams, this[formatOptsSym]), level);
         } else {
           let msg = o2 === void 0 ? n2.shift() : o2;
           if (typeof this[msgPrefixSym] === "string" && msg !== void 0 && msg !== null) {
             msg = this[msgPrefixSym] + msg;
           }
-          this[writeSym](null, format3(msg, n2, this[formatOptsSym]), level);
+          this[writeSym](null, format4(msg, n2, this[formatOptsSym]), level);
         }
       }
     }
@@ -8075,7 +8075,7 @@ var require_tools = __commonJS({
       const stringify2 = this[stringifySym];
       const stringifySafe = this[stringifySafeSym];
       const stringifiers = this[stringifiersSym];
-      const end2 = this[endSym];
+      const end3 = this[endSym];
       const chindings = this[chindingsSym];
       const serializers = this[serializersSym];
       const formatters = this[formattersSym];
@@ -8147,9 +8147,9 @@ var require_tools = __commonJS({
         }
       }
       if (this[nestedKeySym] && propStr) {
-        return data + this[nestedKeyStrSym] + propStr.slice(1) + "}" + msgStr + end2;
+        return data + this[nestedKeyStrSym] + propStr.slice(1) + "}" + msgStr + end3;
       } else {
-        return data + propStr + msgStr + end2;
+        return data + propStr + msgStr + end3;
       }
     }
     function asChindings(instance, bindings) {
@@ -8929,7 +8929,7 @@ var require_safe_stable_stringify = __commonJS({
               return circularValue;
             }
             let res = "";
-            let join10 = ",";
+            let join13 = ",";
             const originalIndentation = indentation;
             if (Array.isArray(value)) {
               if (value.length === 0) {
@@ -8943,7 +8943,7 @@ var require_safe_stable_stringify = __commonJS({
                 indentation += spacer;
                 res += `
 ${indentation}`;
-                join10 = `,
+                join13 = `,
 ${indentation}`;
               }
               const maximumValuesToStringify = Math.min(value.length, maximumBreadth);
@@ -8951,13 +8951,13 @@ ${indentation}`;
               for (; i2 < maximumValuesToStringify - 1; i2++) {
                 const tmp2 = stringifyFnReplacer(String(i2), value, stack, replacer, spacer, indentation);
                 res += tmp2 !== void 0 ? tmp2 : "null";
-                res += join10;
+                res += join13;
               }
               const tmp = stringifyFnReplacer(String(i2), value, stack, replacer, spacer, indentation);
               res += tmp !== void 0 ? tmp : "null";
               if (value.length - 1 > maximumBreadth) {
                 const removedKeys = value.length - maximumBreadth - 1;
-                res += `${join10}"... ${getItemCount(removedKeys)} not stringified"`;
+                res += `${join13}"... ${getItemCount(removedKeys)} not stringified"`;
               }
               if (spacer !== "") {
                 res += `
@@ -8978,7 +8978,7 @@ ${originalIndentation}`;
             let separator = "";
             if (spacer !== "") {
               indentation += spacer;
-              join10 = `,
+              join13 = `,
 ${indentation}`;
               whitespace = " ";
             }
@@ -8992,13 +8992,13 @@ ${indentation}`;
               const tmp = stringifyFnReplacer(key2, value, stack, replacer, spacer, indentation);
               if (tmp !== void 0) {
                 res += `${separator}${strEscape(key2)}:${whitespace}${tmp}`;
-                separator = join10;
+                separator = join13;
               }
             }
             if (keyLength > maximumBreadth) {
               const removedKeys = keyLength - maximumBreadth;
               res += `${separator}"...":${whitespace}"${getItemCount(removedKeys)} not stringified"`;
-              separator = join10;
+              separator = join13;
             }
             if (spacer !== "" && separator.length > 1) {
               res = `
@@ -9039,7 +9039,7 @@ ${originalIndentation}`;
             }
             const originalIndentation = indentation;
             let res = "";
-            let join10 = ",";
+            let join13 = ",";
             if (Array.isArray(value)) {
               if (value.length === 0) {
                 return "[]";
@@ -9052,7 +9052,7 @@ ${originalIndentation}`;
                 indentation += spacer;
                 res += `
 ${indentation}`;
-                join10 = `,
+                join13 = `,
 ${indentation}`;
               }
               const maximumValuesToStringify = Math.min(value.length, maximumBreadth);
@@ -9060,13 +9060,13 @@ ${indentation}`;
               for (; i2 < maximumValuesToStringify - 1; i2++) {
                 const tmp2 = stringifyArrayReplacer(String(i2), value[i2], stack, replacer, spacer, indentation);
                 res += tmp2 !== void 0 ? tmp2 : "null";
-                res += join10;
+                res += join13;
               }
               const tmp = stringifyArrayReplacer(String(i2), value[i2], stack, replacer, spacer, indentation);
               res += tmp !== void 0 ? tmp : "null";
               if (value.length - 1 > maximumBreadth) {
                 const removedKeys = value.length - maximumBreadth - 1;
-                res += `${join10}"... ${getItemCount(removedKeys)} not stringified"`;
+                res += `${join13}"... ${getItemCount(removedKeys)} not stringified"`;
               }
               if (spacer !== "") {
                 res += `
@@ -9079,7 +9079,7 @@ ${originalIndentation}`;
             let whitespace = "";
             if (spacer !== "") {
               indentation += spacer;
-              join10 = `,
+              join13 = `,
 ${indentation}`;
               whitespace = " ";
             }
@@ -9088,7 +9088,7 @@ ${indentation}`;
               const tmp = stringifyArrayReplacer(key2, value[key2], stack, replacer, spacer, indentation);
               if (tmp !== void 0) {
                 res += `${separator}${strEscape(key2)}:${whitespace}${tmp}`;
-                separator = join10;
+                separator = join13;
               }
             }
             if (spacer !== "" && separator.length > 1) {
@@ -9146,20 +9146,20 @@ ${originalIndentation}`;
               indentation += spacer;
               let res2 = `
 ${indentation}`;
-              const join11 = `,
+              const join14 = `,
 ${indentation}`;
               const maximumValuesToStringify = Math.min(value.length, maximumBreadth);
               let i2 = 0;
               for (; i2 < maximumValuesToStringify - 1; i2++) {
                 const tmp2 = stringifyIndent(String(i2), value[i2], stack, spacer, indentation);
                 res2 += tmp2 !== void 0 ? tmp2 : "null";
-                res2 += join11;
+                res2 += join14;
               }
               const tmp = stringifyIndent(String(i2), value[i2], stack, spacer, indentation);
               res2 += tmp !== void 0 ? tmp : "null";
               if (value.length - 1 > maximumBreadth) {
                 const removedKeys = value.length - maximumBreadth - 1;
-                res2 += `${join11}"... ${getItemCount(removedKeys)} not stringified"`;
+                res2 += `${join14}"... ${getItemCount(removedKeys)} not stringified"`;
               }
               res2 += `
 ${originalIndentation}`;
@@ -9175,16 +9175,16 @@ ${originalIndentation}`;
               return '"[Object]"';
             }
             indentation += spacer;
-            const join10 = `,
+            const join13 = `,
 ${indentation}`;
             let res = "";
             let separator = "";
             let maximumPropertiesToStringify = Math.min(keyLength, maximumBreadth);
             if (isTypedArrayWithEntries(value)) {
-              res += stringifyTypedArray(value, join10, maximumBreadth);
+              res += stringifyTypedArray(value, join13, maximumBreadth);
               keys = keys.slice(value.length);
               maximumPropertiesToStringify -= value.length;
-              separator = join10;
+              separator = join13;
             }
             if (deterministic) {
               keys = sort(keys, comparator);
@@ -9195,13 +9195,13 @@ ${indentation}`;
               const tmp = stringifyIndent(key2, value[key2], stack, spacer, indentation);
               if (tmp !== void 0) {
                 res += `${separator}${strEscape(key2)}: ${tmp}`;
-                separator = join10;
+                separator = join13;
               }
             }
             if (keyLength > maximumBreadth) {
               const removedKeys = keyLength - maximumBreadth;
               res += `${separator}"...": "${getItemCount(removedKeys)} not stringified"`;
-              separator = join10;
+              separator = join13;
             }
             if (separator !== "") {
               res = `
@@ -9372,7 +9372,7 @@ var require_multistream = __commonJS({
         remove: remove2,
         emit,
         flushSync,
-        end: end2,
+        end: end3,
         minLevel: 0,
         lastId: 0,
         streams: [],
@@ -9472,7 +9472,7 @@ var require_multistream = __commonJS({
         }
         return this;
       }
-      function end2() {
+      function end3() {
         for (const { stream: stream2 } of this.streams) {
           if (typeof stream2.flushSync === "function") {
             stream2.flushSync();
@@ -9494,7 +9494,7 @@ var require_multistream = __commonJS({
           remove: remove2,
           emit,
           flushSync,
-          end: end2,
+          end: end3,
           minLevel: level,
           streams,
           clone: clone2,
@@ -9648,7 +9648,7 @@ var require_pino = __commonJS({
       });
       const stringifiers = redact ? Object.assign(/* @__PURE__ */ Object.create(null), redaction(redact, stringifyFn)) : /* @__PURE__ */ Object.create(null);
       const formatOpts = redact ? { stringify: stringifiers[redactFmtSym] } : { stringify: stringifyFn };
-      const end2 = "}" + (crlf ? "\r\n" : "\n");
+      const end3 = "}" + (crlf ? "\r\n" : "\n");
       const coreChindings = asChindings.bind(null, {
         [chindingsSym]: "",
         [serializersSym]: serializers2,
@@ -9707,7 +9707,7 @@ var require_pino = __commonJS({
         [stringifySym]: stringify,
         [stringifySafeSym]: stringifySafe,
         [stringifiersSym]: stringifiers,
-        [endSym]: end2,
+        [endSym]: end3,
         [formatOptsSym]: formatOpts,
         [messageKeySym]: messageKey,
         [errorKeySym]: errorKey,
@@ -9834,6 +9834,11 @@ function parseDuration(text2) {
   const match = /^([1-9][0-9]{0,6})([smh]?)$/i.exec(text2);
   if (match === null) return void 0;
   return Number(match[1]) * (seconds[(match[2] ?? "").toLowerCase()] ?? 1);
+}
+function formatLimit(milliseconds) {
+  const whole = Math.ceil(milliseconds / 1e3);
+  if (whole % 3600 === 0) return `${String(whole / 3600)}h`;
+  return whole % 60 === 0 ? `${String(whole / 60)}m` : `${String(whole)}s`;
 }
 function formatBytes(bytes) {
   let value = bytes;
@@ -10705,8 +10710,8 @@ function nullish(input2) {
 }
 function cleanRegex(source) {
   const start = source.startsWith("^") ? 1 : 0;
-  const end2 = source.endsWith("$") ? source.length - 1 : source.length;
-  return source.slice(start, end2);
+  const end3 = source.endsWith("$") ? source.length - 1 : source.length;
+  return source.slice(start, end3);
 }
 function floatSafeRemainder(val, step) {
   const ratio = val / step;
@@ -11183,7 +11188,7 @@ function attachSchema(issues, start, inst) {
     (_a3 = issues[i2]).schema ?? (_a3.schema = inst);
   }
 }
-function finalizeIssue(iss, ctx, config2) {
+function finalizeIssue(iss, ctx, config3) {
   var _a3;
   const traits = iss.inst?._zod?.traits;
   if (traits?.has("$ZodType")) {
@@ -11193,7 +11198,7 @@ function finalizeIssue(iss, ctx, config2) {
       iss.schema = iss.inst;
   }
   const schemaError = iss.schema !== iss.inst ? iss.schema?._zod.def?.error : void 0;
-  const message = iss.message ? iss.message : unwrapMessage(iss.inst?._zod.def?.error?.(iss)) ?? unwrapMessage(schemaError?.(iss)) ?? unwrapMessage(ctx?.error?.(iss)) ?? unwrapMessage(config2.customError?.(iss)) ?? unwrapMessage(config2.localeError?.(iss)) ?? "Invalid input";
+  const message = iss.message ? iss.message : unwrapMessage(iss.inst?._zod.def?.error?.(iss)) ?? unwrapMessage(schemaError?.(iss)) ?? unwrapMessage(ctx?.error?.(iss)) ?? unwrapMessage(config3.customError?.(iss)) ?? unwrapMessage(config3.localeError?.(iss)) ?? "Invalid input";
   const full = {};
   for (const k of Object.keys(iss)) {
     if (k === "inst" || k === "schema" || k === "continue" || k === "input" || k === "__proto__")
@@ -11852,18 +11857,18 @@ var validateAsync = async (schema2, value, _ctx) => {
   return result.issues.length === 0;
 };
 var _encode = (_Err) => {
-  const parse4 = _parse(_Err);
+  const parse6 = _parse(_Err);
   const fn = (schema2, value, _ctx, _params) => {
     const ctx = _ctx ? { ..._ctx, direction: "backward" } : { direction: "backward" };
-    return parse4(schema2, value, ctx, finalizeParams(fn, _params));
+    return parse6(schema2, value, ctx, finalizeParams(fn, _params));
   };
   return fn;
 };
 var encode = /* @__PURE__ */ _encode($ZodRealError);
 var _decode = (_Err) => {
-  const parse4 = _parse(_Err);
+  const parse6 = _parse(_Err);
   const fn = (schema2, value, _ctx, _params) => {
-    return parse4(schema2, value, _ctx, finalizeParams(fn, _params));
+    return parse6(schema2, value, _ctx, finalizeParams(fn, _params));
   };
   return fn;
 };
@@ -13358,7 +13363,7 @@ function capSize(inst, size) {
   if (!caps.length)
     return;
   const cap = Math.min(...caps.map((c3) => c3[0]));
-  const parse4 = inst._zod.parse;
+  const parse6 = inst._zod.parse;
   inst._zod.parse = (payload, ctx) => {
     const n2 = size(payload.value);
     if (n2 > cap && !ctx?.skipChecks && ctx?.direction !== "backward") {
@@ -13372,7 +13377,7 @@ function capSize(inst, size) {
         }
       }
     }
-    return parse4(payload, ctx);
+    return parse6(payload, ctx);
   };
 }
 var arraySize = (input2) => Array.isArray(input2) ? input2.length : -1;
@@ -23256,8 +23261,8 @@ function generateMultipleOfCheck(doc, ctx, def, accessor) {
   }
 }
 function generateNumberFormatCheck(doc, def, accessor) {
-  const format3 = def.format;
-  switch (format3) {
+  const format4 = def.format;
+  switch (format4) {
     case "safeint":
       doc.write(`if (!Number.isSafeInteger(${accessor})) return INVALID;`);
       break;
@@ -23274,16 +23279,16 @@ function generateNumberFormatCheck(doc, def, accessor) {
       doc.write(`if (!Number.isFinite(${accessor})) return INVALID;`);
       break;
     default: {
-      void format3;
-      throw new ZodCompileUnsupportedError(`number format ${format3}`);
+      void format4;
+      throw new ZodCompileUnsupportedError(`number format ${format4}`);
     }
   }
 }
 function generateBigIntFormatCheck(doc, def, accessor) {
-  const format3 = def.format;
-  if (!format3)
+  const format4 = def.format;
+  if (!format4)
     return;
-  switch (format3) {
+  switch (format4) {
     case "int64":
       doc.write(`if (${accessor} < -9223372036854775808n || ${accessor} > 9223372036854775807n) return INVALID;`);
       break;
@@ -23291,8 +23296,8 @@ function generateBigIntFormatCheck(doc, def, accessor) {
       doc.write(`if (${accessor} < 0n || ${accessor} > 18446744073709551615n) return INVALID;`);
       break;
     default: {
-      void format3;
-      throw new ZodCompileUnsupportedError(`bigint format ${format3}`);
+      void format4;
+      throw new ZodCompileUnsupportedError(`bigint format ${format4}`);
     }
   }
 }
@@ -23473,8 +23478,8 @@ function generateStringFormatCheck(doc, ctx, def, accessor, needsValue = true) {
     doc.write(`if (!${patternConst}.test(${accessor})) return INVALID;`);
     return accessor;
   }
-  const format3 = def.format;
-  switch (format3) {
+  const format4 = def.format;
+  switch (format4) {
     case "regex":
       throw new ZodCompileUnsupportedError("regex format without a pattern");
     case "lowercase":
@@ -23497,8 +23502,8 @@ function generateStringFormatCheck(doc, ctx, def, accessor, needsValue = true) {
       break;
     }
     default: {
-      void format3;
-      throw new ZodCompileUnsupportedError(`string format ${format3}`);
+      void format4;
+      throw new ZodCompileUnsupportedError(`string format ${format4}`);
     }
   }
   return accessor;
@@ -25589,12 +25594,12 @@ function _stringbool(Classes, _params) {
   return codec2;
 }
 // @__NO_SIDE_EFFECTS__
-function _stringFormat(Class2, format3, fnOrRegex, _params = {}) {
+function _stringFormat(Class2, format4, fnOrRegex, _params = {}) {
   const params = normalizeParams(_params);
   const def = {
     check: "string_format",
     type: "string",
-    format: format3,
+    format: format4,
     fn: typeof fnOrRegex === "function" ? fnOrRegex : (val) => fnOrRegex.test(val),
     ...params
   };
@@ -25900,7 +25905,7 @@ function foldIntersection(json3) {
     if (Object.keys(union2).length !== 1)
       return;
     const rest = allOf.filter((m) => m !== union2);
-    const branches = union2[keyword].map((branch) => foldObjects([...rest, branch]));
+    const branches = union2[keyword].map((branch3) => foldObjects([...rest, branch3]));
     if (branches.some((b) => !b))
       return;
     folded = { [keyword]: branches };
@@ -26160,9 +26165,9 @@ var addPattern = (agg, pattern) => {
 var intersectMime = (agg, mime) => {
   agg.mime = agg.mime ? agg.mime.filter((m) => mime.includes(m)) : [...mime];
 };
-var setFormat = (agg, format3) => {
-  agg.format = format3;
-  if (format3.includes("int"))
+var setFormat = (agg, format4) => {
+  agg.format = format4;
+  if (format4.includes("int"))
     agg.isInt = true;
 };
 var minContributor = (agg, def) => narrowMin(agg, "minimum", def.minimum);
@@ -26240,16 +26245,16 @@ var exactPattern = (p) => exactPatterns.get(p) ?? p;
 var stringProcessor = (schema2, ctx, _json, _params) => {
   const json3 = _json;
   json3.type = "string";
-  const { minimum, maximum, format: format3, patterns, contentEncoding, laxFormat } = aggregateChecks(schema2);
+  const { minimum, maximum, format: format4, patterns, contentEncoding, laxFormat } = aggregateChecks(schema2);
   if (typeof minimum === "number")
     json3.minLength = minimum;
   if (typeof maximum === "number")
     json3.maxLength = maximum;
-  if (format3) {
-    json3.format = formatMap[format3] ?? format3;
+  if (format4) {
+    json3.format = formatMap[format4] ?? format4;
     if (json3.format === "")
       delete json3.format;
-    if (format3 === "time" || laxFormat) {
+    if (format4 === "time" || laxFormat) {
       delete json3.format;
     }
   }
@@ -26618,8 +26623,8 @@ function stringifyKeyNames(bySchema, json3, visited) {
     const branches = json3[keyword];
     if (!Array.isArray(branches))
       continue;
-    const mapped = branches.map((branch) => stringifyKeyNames(bySchema, branch, visited));
-    if (mapped.some((branch, i2) => branch !== branches[i2]))
+    const mapped = branches.map((branch3) => stringifyKeyNames(bySchema, branch3, visited));
+    if (mapped.some((branch3, i2) => branch3 !== branches[i2]))
       json3 = { ...json3, [keyword]: mapped };
   }
   const types = Array.isArray(json3.type) ? json3.type : [json3.type];
@@ -26627,7 +26632,7 @@ function stringifyKeyNames(bySchema, json3, visited) {
   const values = json3.enum ?? (json3.const !== void 0 ? [json3.const] : void 0);
   if (!numericType && !values?.some((v) => typeof v === "number"))
     return json3;
-  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, format: format3, id, ...rest } = json3;
+  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, format: format4, id, ...rest } = json3;
   if (rest.enum)
     rest.enum = rest.enum.map((v) => typeof v === "number" ? String(v) : v);
   else if (typeof rest.const === "number")
@@ -27763,8 +27768,8 @@ var ZodCustomStringFormat = /* @__PURE__ */ $constructor("ZodCustomStringFormat"
   $ZodCustomStringFormat.init(inst, def);
   ZodStringFormat.init(inst, def);
 });
-function stringFormat(format3, fnOrRegex, _params = {}) {
-  return _stringFormat(ZodCustomStringFormat, format3, fnOrRegex, _params);
+function stringFormat(format4, fnOrRegex, _params = {}) {
+  return _stringFormat(ZodCustomStringFormat, format4, fnOrRegex, _params);
 }
 function hostname2(_params) {
   return _stringFormat(ZodCustomStringFormat, "hostname", hostname, _params);
@@ -27777,11 +27782,11 @@ function currencyCode2(_params) {
 }
 function hash(alg, params) {
   const enc = params?.enc ?? "hex";
-  const format3 = `${alg}_${enc}`;
-  const regex = regexes_exports[format3];
+  const format4 = `${alg}_${enc}`;
+  const regex = regexes_exports[format4];
   if (!regex)
-    throw new Error(`Unrecognized hash format: ${format3}`);
-  return _stringFormat(ZodCustomStringFormat, format3, regex, params);
+    throw new Error(`Unrecognized hash format: ${format4}`);
+  return _stringFormat(ZodCustomStringFormat, format4, regex, params);
 }
 var ZodNumber = /* @__PURE__ */ $constructor(
   "ZodNumber",
@@ -29146,58 +29151,58 @@ function convertBaseSchema(schema2, ctx) {
     case "string": {
       let stringSchema = z.string();
       if (schema2.format) {
-        const format3 = schema2.format;
-        if (format3 === "email") {
+        const format4 = schema2.format;
+        if (format4 === "email") {
           stringSchema = stringSchema.check(z.email());
-        } else if (format3 === "uri" || format3 === "uri-reference") {
+        } else if (format4 === "uri" || format4 === "uri-reference") {
           stringSchema = stringSchema.check(z.url());
-        } else if (format3 === "uuid" || format3 === "guid") {
+        } else if (format4 === "uuid" || format4 === "guid") {
           stringSchema = stringSchema.check(z.uuid());
-        } else if (format3 === "date-time") {
+        } else if (format4 === "date-time") {
           stringSchema = stringSchema.check(z.iso.datetime({ offset: true }));
-        } else if (format3 === "date") {
+        } else if (format4 === "date") {
           stringSchema = stringSchema.check(z.iso.date());
-        } else if (format3 === "time") {
+        } else if (format4 === "time") {
           stringSchema = stringSchema.check(z.regex(fullTime));
-        } else if (format3 === "duration") {
+        } else if (format4 === "duration") {
           stringSchema = stringSchema.check(z.iso.duration());
-        } else if (format3 === "hostname") {
+        } else if (format4 === "hostname") {
           stringSchema = stringSchema.check(z.hostname());
-        } else if (format3 === "ipv4") {
+        } else if (format4 === "ipv4") {
           stringSchema = stringSchema.check(z.ipv4());
-        } else if (format3 === "ipv6") {
+        } else if (format4 === "ipv6") {
           stringSchema = stringSchema.check(z.ipv6());
-        } else if (format3 === "mac") {
+        } else if (format4 === "mac") {
           stringSchema = stringSchema.check(z.mac());
-        } else if (format3 === "cidr") {
+        } else if (format4 === "cidr") {
           stringSchema = stringSchema.check(z.cidrv4());
-        } else if (format3 === "cidr-v6") {
+        } else if (format4 === "cidr-v6") {
           stringSchema = stringSchema.check(z.cidrv6());
-        } else if (format3 === "base64") {
+        } else if (format4 === "base64") {
           stringSchema = stringSchema.check(z.base64());
-        } else if (format3 === "base64url") {
+        } else if (format4 === "base64url") {
           stringSchema = stringSchema.check(z.base64url());
-        } else if (format3 === "e164") {
+        } else if (format4 === "e164") {
           stringSchema = stringSchema.check(z.e164());
-        } else if (format3 === "credit_card") {
+        } else if (format4 === "credit_card") {
           stringSchema = stringSchema.check(z.creditCard());
-        } else if (format3 === "iban") {
+        } else if (format4 === "iban") {
           stringSchema = stringSchema.check(z.iban());
-        } else if (format3 === "jwt") {
+        } else if (format4 === "jwt") {
           stringSchema = stringSchema.check(z.jwt());
-        } else if (format3 === "emoji") {
+        } else if (format4 === "emoji") {
           stringSchema = stringSchema.check(z.emoji());
-        } else if (format3 === "nanoid") {
+        } else if (format4 === "nanoid") {
           stringSchema = stringSchema.check(z.nanoid());
-        } else if (format3 === "cuid") {
+        } else if (format4 === "cuid") {
           stringSchema = stringSchema.check(z.cuid());
-        } else if (format3 === "cuid2") {
+        } else if (format4 === "cuid2") {
           stringSchema = stringSchema.check(z.cuid2());
-        } else if (format3 === "ulid") {
+        } else if (format4 === "ulid") {
           stringSchema = stringSchema.check(z.ulid());
-        } else if (format3 === "xid") {
+        } else if (format4 === "xid") {
           stringSchema = stringSchema.check(z.xid());
-        } else if (format3 === "ksuid") {
+        } else if (format4 === "ksuid") {
           stringSchema = stringSchema.check(z.ksuid());
         }
       }
@@ -29497,7 +29502,7 @@ function visit(schema2, fnOrHandlers) {
     return h2 ? h2(node2, rewritten) : node2;
   };
   const cache = /* @__PURE__ */ new Map();
-  function run3(s) {
+  function run4(s) {
     const cached2 = cache.get(s);
     if (cached2 === RESOLVING) {
       return new $ZodLazy({
@@ -29523,21 +29528,21 @@ function visit(schema2, fnOrHandlers) {
         let changed = false;
         const newShape = {};
         for (const k of keys) {
-          const mapped = run3(oldShape[k]);
+          const mapped = run4(oldShape[k]);
           if (mapped !== oldShape[k])
             changed = true;
           newShape[k] = mapped;
         }
         let newCatchall = def.catchall;
         if (def.catchall) {
-          newCatchall = run3(def.catchall);
+          newCatchall = run4(def.catchall);
           if (newCatchall !== def.catchall)
             changed = true;
         }
         return changed ? clone(s, { ...def, shape: newShape, catchall: newCatchall }) : s;
       }
       case "array": {
-        const mapped = run3(def.element);
+        const mapped = run4(def.element);
         return mapped === def.element ? s : clone(s, { ...def, element: mapped });
       }
       case "tuple": {
@@ -29545,14 +29550,14 @@ function visit(schema2, fnOrHandlers) {
         let changed = false;
         const newItems = [];
         for (const item of oldItems) {
-          const mapped = run3(item);
+          const mapped = run4(item);
           if (mapped !== item)
             changed = true;
           newItems.push(mapped);
         }
         let newRest = def.rest;
         if (def.rest) {
-          newRest = run3(def.rest);
+          newRest = run4(def.rest);
           if (newRest !== def.rest)
             changed = true;
         }
@@ -29560,12 +29565,12 @@ function visit(schema2, fnOrHandlers) {
       }
       case "record":
       case "map": {
-        const newKey = run3(def.keyType);
-        const newVal = run3(def.valueType);
+        const newKey = run4(def.keyType);
+        const newVal = run4(def.valueType);
         return newKey === def.keyType && newVal === def.valueType ? s : clone(s, { ...def, keyType: newKey, valueType: newVal });
       }
       case "set": {
-        const newVal = run3(def.valueType);
+        const newVal = run4(def.valueType);
         return newVal === def.valueType ? s : clone(s, { ...def, valueType: newVal });
       }
       case "union": {
@@ -29573,7 +29578,7 @@ function visit(schema2, fnOrHandlers) {
         let changed = false;
         const newOptions = [];
         for (const opt of oldOptions) {
-          const mapped = run3(opt);
+          const mapped = run4(opt);
           if (mapped !== opt)
             changed = true;
           newOptions.push(mapped);
@@ -29581,8 +29586,8 @@ function visit(schema2, fnOrHandlers) {
         return changed ? clone(s, { ...def, options: newOptions }) : s;
       }
       case "intersection": {
-        const newLeft = run3(def.left);
-        const newRight = run3(def.right);
+        const newLeft = run4(def.left);
+        const newRight = run4(def.right);
         return newLeft === def.left && newRight === def.right ? s : clone(s, { ...def, left: newLeft, right: newRight });
       }
       case "optional":
@@ -29594,23 +29599,23 @@ function visit(schema2, fnOrHandlers) {
       case "nonoptional":
       case "promise":
       case "success": {
-        const newInner = run3(def.innerType);
+        const newInner = run4(def.innerType);
         return newInner === def.innerType ? s : clone(s, { ...def, innerType: newInner });
       }
       case "pipe": {
-        const newIn = run3(def.in);
-        const newOut = run3(def.out);
+        const newIn = run4(def.in);
+        const newOut = run4(def.out);
         return newIn === def.in && newOut === def.out ? s : clone(s, { ...def, in: newIn, out: newOut });
       }
       case "function": {
-        const newInput = run3(def.input);
-        const newOutput = run3(def.output);
+        const newInput = run4(def.input);
+        const newOutput = run4(def.output);
         return newInput === def.input && newOutput === def.output ? s : clone(s, { ...def, input: newInput, output: newOutput });
       }
       case "lazy": {
         const original = def.getter;
         const { _cachedInner, ...rest } = def;
-        return clone(s, { ...rest, getter: () => run3(original()) });
+        return clone(s, { ...rest, getter: () => run4(original()) });
       }
       // A leaf by choice: `parts` are regex fragments, not data positions.
       case "template_literal":
@@ -29641,7 +29646,7 @@ function visit(schema2, fnOrHandlers) {
       }
     }
   }
-  return run3(schema2);
+  return run4(schema2);
 }
 
 // node_modules/zod/v4/classic/deep-partial.js
@@ -29771,7 +29776,7 @@ var artifactRecord = external_exports.object({
 var historyEntry = external_exports.object({
   format: external_exports.literal(1),
   at: external_exports.number(),
-  kind: external_exports.enum(["deploy", "promote", "rollback"]),
+  kind: external_exports.enum(["deploy", "promote", "rollback", "release"]),
   /** The job, for what runs as one. */
   job: external_exports.string().optional(),
   app: external_exports.string(),
@@ -29783,10 +29788,10 @@ var historyEntry = external_exports.object({
   result: external_exports.enum(["live", "put-back", "mixed"]),
   durationMs: external_exports.number()
 });
-function historyOf({ name, commit, version: version2, captured }) {
+function historyOf({ name, commit: commit2, version: version2, captured }) {
   return {
     build: name,
-    commit,
+    commit: commit2,
     ...version2 === void 0 ? {} : { version: version2 },
     ...captured === void 0 ? {} : { image: captured.image }
   };
@@ -29807,7 +29812,7 @@ function liveBuild(containers, records) {
   const [first] = containers;
   if (first === void 0) return { state: "not-deployed" };
   if (containers.some((container2) => container2.build !== first.build)) {
-    return { state: "mixed", builds: containers.map(({ process: process10, build: build2 }) => ({ process: process10, build: build2 })) };
+    return { state: "mixed", builds: containers.map(({ process: process11, build: build2 }) => ({ process: process11, build: build2 })) };
   }
   if (first.build === void 0) return { state: "foreign" };
   return {
@@ -29897,7 +29902,7 @@ function planPromotion(facts) {
   if (!facts.productionExists) problems.push(`the app ${pipeline4.production} does not exist`);
   if (build2 === void 0) problems.push(`nothing to promote is live on ${pipeline4.staging}`);
   else problems.push(...buildProblems(facts, build2), ...environmentProblems(facts, build2));
-  if (facts.productionExists) problems.push(...productionProblems(facts));
+  if (facts.productionExists) problems.push(...productionProblems(facts, build2?.server.folder));
   if (facts.freeDisk < neededDisk) problems.push("the disk is nearly full; free some space");
   if (problems.length > 0 || build2 === void 0) throw refused(facts, problems);
   return {
@@ -29942,16 +29947,9 @@ function environmentProblems({ pipeline: pipeline4, productionConfig }, build2) 
     `the client was built with other values than ${pipeline4.production} has: ${different.join(", ")}; make them equal on both apps and push again, or let the server tell the client`
   ];
 }
-function productionProblems({
-  pipeline: pipeline4,
-  build: build2,
-  buildDir,
-  scheduler: scheduler3,
-  startedImage
-}) {
+function productionProblems({ pipeline: pipeline4, buildDir, scheduler: scheduler3, startedImage }, folder2) {
   const problems = [];
   const app = pipeline4.production;
-  const folder2 = build2?.server.folder;
   if (folder2 !== void 0 && buildDir !== (folder2 === "." ? "" : folder2)) {
     problems.push(
       `the build-dir of ${app} is ${buildDir === "" ? "not set" : buildDir}; run \`dokku builder:set ${app} build-dir ${folder2}\``
@@ -29975,9 +29973,9 @@ function buildTimeWarnings({ pipeline: pipeline4, stagingConfig, productionConfi
   );
 }
 function howFar(containers, expected, build2) {
-  const switched = containers.filter((container2) => container2.build === build2).map(({ process: process10 }) => process10);
+  const switched = containers.filter((container2) => container2.build === build2).map(({ process: process11 }) => process11);
   if (switched.length === 0) return "none";
-  const all = switched.length === containers.length && expected.every((process10) => switched.includes(process10));
+  const all = switched.length === containers.length && expected.every((process11) => switched.includes(process11));
   return all ? "all" : "some";
 }
 function rollbackCandidates(builds, live, images) {
@@ -29989,11 +29987,11 @@ function rollbackCandidates(builds, live, images) {
 async function appContainers({ dokku, docker }, app) {
   const listed = await dokku.containers(app);
   const found = await docker.containers(listed.map(({ id }) => id));
-  return listed.flatMap(({ process: process10, id }) => {
+  return listed.flatMap(({ process: process11, id }) => {
     const container2 = found.find((candidate) => candidate.id === id);
     if (container2 === void 0) return [];
     const { running, image: image2, labels: labels2 } = container2;
-    return [{ process: process10, id, running, image: image2, build: labels2[buildLabel], commit: labels2[commitLabel] }];
+    return [{ process: process11, id, running, image: image2, build: labels2[buildLabel], commit: labels2[commitLabel] }];
   });
 }
 async function deployUnderWay({ store, processes }, app) {
@@ -30029,17 +30027,17 @@ async function findLive(services, pipeline4, app, stage) {
   return { ...live, record: await recordDeploy(services, pipeline4, stage, record3) };
 }
 async function recordDeploy(services, pipeline4, stage, record3) {
-  const at2 = services.clock.now();
+  const at3 = services.clock.now();
   const noted = await noteLive(services, pipeline4, stage, record3);
   await services.store.appendHistory(pipeline4, {
     format: 1,
-    at: at2,
+    at: at3,
     kind: "deploy",
     app: record3.app,
     ...historyOf(record3),
     by: record3.by,
     result: "live",
-    durationMs: at2 - record3.startedAt
+    durationMs: at3 - record3.startedAt
   });
   return noted;
 }
@@ -30060,12 +30058,12 @@ async function pendingChanges(services, pipeline4) {
   if (to === void 0 || from === void 0) {
     return { changes: void 0, reason: `${to === void 0 ? staging : production} has no live build` };
   }
-  for (const { commit } of [from, to]) {
-    const kept = await Promise.all([staging, production].map((app) => services.repository.has(app, commit)));
+  for (const { commit: commit2 } of [from, to]) {
+    const kept = await Promise.all([staging, production].map((app) => services.repository.has(app, commit2)));
     if (!kept.includes(true)) {
       return {
         changes: void 0,
-        reason: `the push of commit ${commit.slice(0, 8)} has not ended`
+        reason: `the push of commit ${commit2.slice(0, 8)} has not ended`
       };
     }
   }
@@ -30079,9 +30077,9 @@ async function pendingChanges(services, pipeline4) {
 // src/commands/arguments.ts
 var import_node_util = require("node:util");
 var dokkuFlags = /* @__PURE__ */ new Set(["--quiet", "--trace", "--force"]);
-function parseArguments(usage14, args, rules) {
-  const { required: required2 = [], optional: optional2 = [], values = [], flags = [] } = rules;
-  const wrong = (problem) => new UsageError(problem, { remedy: `Usage: dokku ${usage14}` });
+function parseArguments(usage16, args, rules2) {
+  const { required: required2 = [], optional: optional2 = [], values = [], flags = [] } = rules2;
+  const wrong = (problem) => new UsageError(problem, { remedy: `Usage: dokku ${usage16}` });
   const parsed = parse3(
     args.filter((arg) => !dokkuFlags.has(arg)),
     values,
@@ -30129,10 +30127,16 @@ function strictly(args, options, wrong) {
 function plainly(message) {
   return message.replace(/^Option '(--[^ ']+).*argument (?:missing|is ambiguous).*$/s, "$1 needs a value").replace(/\.\s.*/s, "");
 }
+function checkMessage(message) {
+  if (/^[^\p{Cc}]{1,1000}$/u.test(message) && message.trim() !== "") return;
+  throw new UsageError(`the message cannot be ${quoted(message)}`, {
+    remedy: "It is one line of at most 1000 characters, without control characters."
+  });
+}
 function wantsJson(args) {
-  const format3 = args.value("format") ?? "stdout";
-  if (format3 === "json" || format3 === "stdout") return format3 === "json";
-  throw new UsageError(`there is no format ${quoted(format3)}`, { remedy: "Use `json` or `stdout`." });
+  const format4 = args.value("format") ?? "stdout";
+  if (format4 === "json" || format4 === "stdout") return format4 === "json";
+  throw new UsageError(`there is no format ${quoted(format4)}`, { remedy: "Use `json` or `stdout`." });
 }
 
 // src/domain/pipeline.ts
@@ -30182,15 +30186,26 @@ function list(all) {
 }
 
 // src/domain/job.ts
-var jobRecord = external_exports.object({
+var common = {
   format: external_exports.literal(1),
   id: external_exports.string(),
-  kind: external_exports.enum(["promote", "rollback"]),
   by: buildRecord.shape.by,
-  createdAt: external_exports.number(),
+  createdAt: external_exports.number()
+};
+var promotionJob = external_exports.object({
+  ...common,
+  kind: external_exports.enum(["promote", "rollback"]),
   build: external_exports.string(),
-  commit: external_exports.string()
+  commit: external_exports.string(),
+  /** The job of a release that does it, whose log has its output. */
+  within: external_exports.string().optional()
 });
+var releaseJob = external_exports.object({ ...common, kind: external_exports.literal("release"), version: external_exports.string() });
+var jobRecord = external_exports.discriminatedUnion("kind", [promotionJob, releaseJob]);
+function describeJob(job) {
+  const what = job.kind === "release" ? `version ${job.version}` : `build ${job.build}`;
+  return `${job.kind} ${job.id} of ${what}`;
+}
 var startMs = 15e3;
 var before = external_exports.object({
   /** Id of `dokku/<app>:latest`, null where the app was never built. */
@@ -30218,28 +30233,11 @@ var journalEntry = external_exports.discriminatedUnion("step", [
     format: external_exports.literal(1),
     at,
     step: external_exports.literal("ended"),
-    result: external_exports.enum(["live", "put-back", "mixed", "refused"]),
+    /** The first four are a promotion's, the others a release's. */
+    result: external_exports.enum(["live", "put-back", "mixed", "refused", "released", "held", "stopped", "interrupted"]),
     exit: external_exports.union([external_exports.literal(0), external_exports.literal(1), external_exports.literal(3), external_exports.literal(4)])
   })
 ]);
-function lastStep(journal, step) {
-  return journal.findLast((entry) => entry.step === step);
-}
-function parseJournal(text2) {
-  const lines2 = text2.split("\n");
-  const torn = lines2.pop() ?? "";
-  const entries = lines2.filter((line) => line !== "").map((line) => journalEntry.parse(JSON.parse(line)));
-  const last = parseLine(torn);
-  return last === void 0 ? entries : [...entries, last];
-}
-function parseLine(line) {
-  try {
-    return journalEntry.safeParse(JSON.parse(line)).data;
-  } catch (error62) {
-    if (error62 instanceof SyntaxError) return void 0;
-    throw error62;
-  }
-}
 function jobId(now, taken) {
   const first = new Date(now).toISOString().replace(/\.\d+Z$/, "").replaceAll(/[-:]/g, "").replace("T", "-");
   for (let number5 = 1; ; number5++) {
@@ -30248,59 +30246,105 @@ function jobId(now, taken) {
   }
 }
 
+// src/domain/journal.ts
+function lastStep(journal, step) {
+  return journal.findLast((entry) => entry.step === step);
+}
+function parseJournal(schema2, text2) {
+  const lines2 = text2.split("\n");
+  const torn = lines2.pop() ?? "";
+  const entries = lines2.filter((line) => line !== "").map((line) => schema2.parse(JSON.parse(line)));
+  const last = parseLine(schema2, torn);
+  return last === void 0 ? entries : [...entries, last];
+}
+function parseLine(schema2, line) {
+  try {
+    return schema2.safeParse(JSON.parse(line)).data;
+  } catch (error62) {
+    if (error62 instanceof SyntaxError) return void 0;
+    throw error62;
+  }
+}
+
+// src/operations/caller.ts
+function callerOf({ caller: { name, fingerprint } }) {
+  return { name, ...fingerprint === void 0 ? {} : { fingerprint } };
+}
+
 // src/operations/job-runs.ts
-async function unfinishedJob({ jobs, processes, clock }, pipeline4) {
+async function unfinishedJobs({ jobs, processes, clock }, pipeline4) {
+  const unfinished = [];
   for (const job of await jobs.list(pipeline4)) {
     const journal = await jobs.journal(pipeline4, job.id);
     if (lastStep(journal, "ended") !== void 0) continue;
     const started = lastStep(journal, "started");
     const running = started === void 0 ? clock.now() - job.createdAt < startMs : await processes.startOf(started.process.pid) === started.process.startedAt;
-    return { job, running };
+    unfinished.push({ job, running });
   }
-  return void 0;
+  return unfinished;
+}
+async function unfinishedJob(services, pipeline4) {
+  return (await unfinishedJobs(services, pipeline4))[0];
 }
 async function settleInterrupted(services, pipeline4) {
-  const unfinished = await unfinishedJob(services, pipeline4);
-  if (unfinished === void 0 || unfinished.running) return;
-  const { job } = unfinished;
-  services.terminal.warn(`${job.kind} ${job.id} of build ${job.build} was interrupted; settling it first`);
-  await services.jobs.settle(pipeline4, job.id);
-  if (await services.jobs.follow(pipeline4, job.id) === void 0) {
-    services.terminal.warn(`${job.kind} ${job.id} could not be settled; the next command tries again`);
+  const unfinished = await unfinishedJobs(services, pipeline4);
+  if (unfinished.some(({ running }) => running)) return;
+  for (const { job } of unfinished) {
+    if (job.kind === "release") await settleRelease(services, pipeline4, job);
+    else await settlePromotion(services, pipeline4, job);
   }
 }
-async function startJob(services, pipeline4, kind, build2, detach) {
+async function settlePromotion(services, pipeline4, job) {
+  const { jobs, terminal } = services;
+  terminal.warn(`${describeJob(job)} was interrupted; settling it first`);
+  await jobs.settle(pipeline4, job.id);
+  if (await jobs.follow(pipeline4, job.id) === void 0) {
+    terminal.warn(`${job.kind} ${job.id} could not be settled; the next command tries again`);
+  }
+}
+async function settleRelease({ jobs, clock, terminal }, pipeline4, job) {
+  terminal.warn(`${describeJob(job)} was interrupted`);
+  terminal.warn(`Go on with it: dokku flight-launch:release ${job.version} --resume --pipeline ${pipeline4}`);
+  await jobs.append(pipeline4, job.id, {
+    format: 1,
+    at: clock.now(),
+    step: "ended",
+    result: "interrupted",
+    exit: exitStatus.resumable
+  });
+}
+async function startJob(services, pipeline4, kind, detach, prepare2) {
   const { jobs, terminal, locks } = services;
-  const job = await locks.pipeline(pipeline4, kind, () => createJob(services, pipeline4, kind, build2));
+  const job = await locks.pipeline(pipeline4, kind, async () => {
+    await refuseWhileUnfinished(services, pipeline4);
+    return createJob(services, pipeline4, await prepare2());
+  });
   await jobs.start(pipeline4, job.id);
   terminal.step(`Started ${kind} ${job.id}; it goes on if this connection breaks`);
   if (!detach) return followJob(services, pipeline4, job);
   terminal.detail(`follow it: dokku flight-launch:logs ${job.id} --pipeline ${pipeline4} --follow`);
   return exitStatus.done;
 }
-function notEnded({ clock }, { kind, id, build: build2, by, createdAt }) {
-  const since = formatAge(clock.now(), createdAt);
-  return new UserError(`${kind} ${id} of build ${build2}, started by ${by.name} ${since}, has not ended`, {
+async function refuseWhileUnfinished(services, pipeline4) {
+  const unfinished = await unfinishedJob(services, pipeline4);
+  if (unfinished !== void 0) throw notEnded(services, unfinished.job);
+}
+function notEnded({ clock }, job) {
+  const since = formatAge(clock.now(), job.createdAt);
+  return new UserError(`${describeJob(job)}, started by ${job.by.name} ${since}, has not ended`, {
     remedy: "Wait until it has and try again; `dokku flight-launch:logs` shows it.",
     exit: exitStatus.locked
   });
 }
-async function createJob(services, pipeline4, kind, build2) {
-  const { jobs, clock, caller } = services;
-  const unfinished = await unfinishedJob(services, pipeline4);
-  if (unfinished !== void 0) throw notEnded(services, unfinished.job);
+async function createJob(services, pipeline4, about) {
+  const { jobs, clock } = services;
   const taken = (await jobs.list(pipeline4)).map((job2) => job2.id);
   const job = {
     format: 1,
     id: jobId(clock.now(), taken),
-    kind,
-    by: {
-      name: caller.name,
-      ...caller.fingerprint === void 0 ? {} : { fingerprint: caller.fingerprint }
-    },
+    by: callerOf(services),
     createdAt: clock.now(),
-    build: build2.name,
-    commit: build2.commit
+    ...about
   };
   await jobs.create(pipeline4, job);
   return job;
@@ -30309,7 +30353,7 @@ async function followJob({ jobs }, pipeline4, job) {
   const status2 = await jobs.follow(pipeline4, job.id);
   if (status2 !== void 0) return status2;
   throw new UserError(`${job.kind} ${job.id} was interrupted`, {
-    remedy: `Run \`dokku flight-launch:status ${pipeline4}\`: it settles what was left.`,
+    remedy: job.kind === "release" ? `Go on with it: \`dokku flight-launch:release ${job.version} --resume --pipeline ${pipeline4}\`.` : `Run \`dokku flight-launch:status ${pipeline4}\`: it settles what was left.`,
     exit: exitStatus.resumable
   });
 }
@@ -30368,12 +30412,12 @@ var diff = {
   }
 };
 function show({ terminal, clock }, changes, clientFolder3) {
-  const line = ({ id, author, subject, at: at2 }) => `${id.slice(0, 8)} ${printable(author, 30)}: ${printable(subject, 72)} (${formatAge(clock.now(), at2)})`;
+  const line = ({ id, author, subject, at: at3 }) => `${id.slice(0, 8)} ${printable(author, 30)}: ${printable(subject, 72)} (${formatAge(clock.now(), at3)})`;
   terminal.header(`${formatCount(changes.added.length, "commit")} would come to production`);
-  for (const commit of changes.added) terminal.detail(line(commit));
+  for (const commit2 of changes.added) terminal.detail(line(commit2));
   if (changes.removed.length > 0) {
     terminal.header(`${formatCount(changes.removed.length, "commit")} of production would go`);
-    for (const commit of changes.removed) terminal.detail(line(commit));
+    for (const commit2 of changes.removed) terminal.detail(line(commit2));
   }
   const client = changes.files.filter(({ path: path6 }) => isInside(path6, clientFolder3));
   for (const [title2, files] of [
@@ -30392,10 +30436,10 @@ function capturedRepository(pipeline4) {
 function capturedReference(pipeline4, build2) {
   return `${capturedRepository(pipeline4)}:${build2}`;
 }
-function labelBuild(appImage2, build2, commit) {
+function labelBuild(appImage2, build2, commit2) {
   return {
     tag: appImage2,
-    dockerfile: lines(`FROM ${appImage2}`, `LABEL ${buildLabel}=${build2} ${commitLabel}=${commit}`),
+    dockerfile: lines(`FROM ${appImage2}`, `LABEL ${buildLabel}=${build2} ${commitLabel}=${commit2}`),
     files: []
   };
 }
@@ -30439,27 +30483,27 @@ function examineHost(freeDisk2) {
   ];
 }
 function examinePipeline(pipeline4, apps) {
-  const setup2 = `dokku flight-launch:setup ${pipeline4}`;
-  const findings = apps.flatMap((facts) => examineApp(facts, setup2));
+  const setup3 = `dokku flight-launch:setup ${pipeline4}`;
+  const findings = apps.flatMap((facts) => examineApp(facts, setup3));
   const [first, second] = apps.filter((facts) => facts.exists);
   if (first !== void 0 && second !== void 0 && first.buildDir !== second.buildDir) {
     findings.push({
       subject: pipeline4,
       problem: `its apps have different build-dirs: ${first.buildDir || "none"} and ${second.buildDir || "none"}`,
-      remedy: `Run \`${setup2} --build-dir DIR\`.`
+      remedy: `Run \`${setup3} --build-dir DIR\`.`
     });
   }
   return findings;
 }
-function examineApp(facts, setup2) {
+function examineApp(facts, setup3) {
   const { app } = facts;
   const found = (problem, remedy) => ({ subject: app, problem, remedy });
-  if (!facts.exists) return [found("the app does not exist", `Run \`${setup2}\`.`)];
+  if (!facts.exists) return [found("the app does not exist", `Run \`${setup3}\`.`)];
   const { live } = facts;
   const findings = [];
-  if (!facts.linked) findings.push(found("pushes to it deploy without a client", `Run \`${setup2}\`.`));
+  if (!facts.linked) findings.push(found("pushes to it deploy without a client", `Run \`${setup3}\`.`));
   if (!facts.deployBranch) {
-    findings.push(found("it deploys whichever branch is pushed first, having none set", `Run \`${setup2}\`.`));
+    findings.push(found("it deploys whichever branch is pushed first, having none set", `Run \`${setup3}\`.`));
   }
   if (facts.scheduler !== "docker-local") {
     findings.push(
@@ -30550,6 +30594,2160 @@ async function factsOf(services, { name, ...apps }, stage) {
   };
 }
 
+// src/domain/branch-name.ts
+var characters = /^[A-Za-z0-9_][A-Za-z0-9_./+@#=-]*$/;
+var branchRule = "at most 200 ASCII letters, digits and `_ - . / + @ # =`, beginning with a letter, a digit or `_`, as git allows them in a branch";
+function isBranchName(text2) {
+  return text2.length <= 200 && characters.test(text2) && text2 !== "HEAD" && // With it the name would be taken for a full one, of another branch.
+  !text2.startsWith("refs/") && !text2.endsWith(".") && !text2.includes("..") && text2.split("/").every((part) => part !== "" && !part.startsWith(".") && !part.endsWith(".lock"));
+}
+function checkBranchName(text2, what) {
+  if (isBranchName(text2)) return;
+  throw new UsageError(`${what} cannot be the branch ${quoted(text2)}`, {
+    remedy: `Name a branch such as \`develop\`: ${branchRule}.`
+  });
+}
+
+// src/domain/version.ts
+var import_semver = __toESM(require_semver2(), 1);
+var versionSchemes = ["month", "day", "semantic"];
+var increments = ["patch", "minor", "major"];
+var maxLength = 64;
+var rules = {
+  month: {
+    fits: (text2) => /^[1-9][0-9]{3}(?:0[1-9]|1[0-2])\.(?!0+$)[0-9]{1,4}$/.test(text2),
+    about: "YYYYMM.N, with N of 1 to 4 digits and not 0, such as `201704.15`"
+  },
+  day: {
+    fits: isDay,
+    about: "YYYYMM.DD, a day of the calendar, such as `201704.05`"
+  },
+  semantic: {
+    fits: isSemantic,
+    about: `a semantic version of at most ${String(maxLength)} characters without \`v\`, leading zeros and build metadata, such as \`1.2.3\` or \`1.2.3-rc.1\``
+  }
+};
+function checkVersion(scheme, text2) {
+  if (rules[scheme].fits(text2)) return;
+  throw new UsageError(`${quoted(text2)} is not a version of the scheme \`${scheme}\``, {
+    remedy: `Such a version is ${rules[scheme].about}.`
+  });
+}
+function nextVersion(scheme, { taken, now, increment: increment2 }) {
+  if (scheme !== "semantic" && increment2 !== void 0) {
+    throw new UsageError(`versions of the scheme \`${scheme}\` have no increment ${quoted(increment2)}`, {
+      remedy: "Use --next alone, or name the version."
+    });
+  }
+  const versions = taken.filter(rules[scheme].fits);
+  const next = following(scheme, versions, new Date(now).toISOString(), increment2 ?? "patch");
+  if (!rules[scheme].fits(next) || versions.includes(next)) {
+    const why = versions.includes(next) ? "exists" : `is no version of the scheme \`${scheme}\``;
+    throw new UserError(`the next version would be ${next}, which ${why}`, {
+      remedy: `Name one that does not exist: ${rules[scheme].about}.`
+    });
+  }
+  return next;
+}
+function following(scheme, versions, today, increment2) {
+  const month = today.slice(0, 7).replace("-", "");
+  switch (scheme) {
+    case "month":
+      return nextOfMonth(month, versions);
+    case "day":
+      return `${month}.${today.slice(8, 10)}`;
+    case "semantic": {
+      const plain2 = versions.filter((version2) => import_semver.default.prerelease(version2) === null);
+      return new import_semver.default.SemVer(import_semver.default.rsort(plain2)[0] ?? "0.0.0").inc(increment2).version;
+    }
+  }
+}
+function nextOfMonth(month, versions) {
+  const newestFirst = versions.map((version2) => ({ month: version2.slice(0, 6), digits: version2.slice(7) })).sort((a2, b) => Number(b.month) - Number(a2.month) || Number(b.digits) - Number(a2.digits));
+  const highest = newestFirst.find((version2) => version2.month === month)?.digits ?? "0";
+  const width = newestFirst.find(({ digits }) => Number(digits) < 10)?.digits.length ?? 1;
+  return `${month}.${String(Number(highest) + 1).padStart(width, "0")}`;
+}
+function manifestVersion(version2) {
+  const match = /^([0-9]+)\.([0-9]+)$/.exec(version2);
+  return match === null ? version2 : `${String(Number(match[1]))}.${String(Number(match[2]))}.0`;
+}
+function isDay(text2) {
+  const match = /^([1-9][0-9]{3})([0-9]{2})\.([0-9]{2})$/.exec(text2);
+  if (match === null) return false;
+  const [year, month, day] = match.slice(1).map(Number);
+  return new Date(Date.UTC(year, month - 1, day)).getUTCMonth() === month - 1;
+}
+function isSemantic(text2) {
+  const parsed = import_semver.default.parse(text2);
+  return text2.length <= maxLength && // semver itself allows a `v`, spaces around and build metadata, all of which it leaves out here.
+  parsed?.version === text2 && // Numbers that semver could not compare as such stay text there (I68).
+  parsed.prerelease.every((part) => typeof part === "number" || !/^[0-9]+$/.test(part)) && // git takes no ref of this end (I73).
+  !text2.endsWith(".lock");
+}
+
+// src/domain/settings.ts
+var signings = ["none", "deploy-key"];
+var bytesBetween = (low, high) => ({
+  allowed: `a size between ${low} and ${high}, such as \`${low}\``,
+  accepts: (value) => {
+    const bytes = parseBytes(value);
+    return bytes !== void 0 && bytes >= (parseBytes(low) ?? 0) && bytes <= (parseBytes(high) ?? 0);
+  }
+});
+var wholeBetween = (low, high) => ({
+  allowed: `a whole number between ${String(low)} and ${String(high)}`,
+  accepts: (value) => /^[0-9]{1,7}$/.test(value) && Number(value) >= low && Number(value) <= high
+});
+var durationBetween = (low, high, example) => ({
+  allowed: `a duration between ${low} and ${high}, such as \`${example}\``,
+  accepts: (value) => {
+    const duration3 = parseDuration(value);
+    return duration3 !== void 0 && duration3 >= (parseDuration(low) ?? 0) && duration3 <= (parseDuration(high) ?? 0);
+  }
+});
+var oneOf = (values) => ({
+  allowed: values.map((value) => `\`${value}\``).join(" or "),
+  accepts: (value) => values.includes(value)
+});
+var branch = { allowed: `a branch such as \`develop\`: ${branchRule}`, accepts: isBranchName };
+var definitions = {
+  "client-image": {
+    about: "image for client builds where flight-launch.json names none; {version} is the Node version of the project",
+    fallback: "node:{version}-slim",
+    allowed: "a Docker image such as `node:{version}-slim`",
+    accepts: (value) => /^[a-z0-9](?:[A-Za-z0-9._/:@-]|\{version\})*$/.test(value)
+  },
+  memory: { about: "memory of a build container", fallback: "2g", ...bytesBetween("64m", "512g") },
+  cpus: {
+    about: "CPUs of a build container",
+    fallback: "2",
+    allowed: "a number between 0.1 and 256",
+    accepts: (value) => /^[0-9]{1,3}(?:\.[0-9]{1,2})?$/.test(value) && Number(value) >= 0.1 && Number(value) <= 256
+  },
+  processes: {
+    about: "processes and threads of a build container",
+    fallback: "1024",
+    ...wholeBetween(16, 65536)
+  },
+  "build-timeout": {
+    about: "time for each phase of a client build",
+    fallback: "15m",
+    ...durationBetween("5s", "6h", "15m")
+  },
+  "output-limit": { about: "size of a built client", fallback: "1g", ...bytesBetween("1k", "64g") },
+  "log-limit": { about: "log of one phase of a client build", fallback: "16m", ...bytesBetween("1k", "1g") },
+  "ca-file": {
+    about: "file of further CA certificates on the host, for the install phase",
+    fallback: "",
+    allowed: "the absolute path of a file on the host",
+    accepts: (value) => /^\/[^\0\n]{1,1000}$/.test(value)
+  },
+  proxy: {
+    about: "HTTP proxy, for the install phase",
+    fallback: "",
+    allowed: "a URL such as `http://proxy.example:3128`",
+    accepts: (value) => /^https?:\/\/[^\s"'\\]+$/.test(value) && URL.canParse(value)
+  },
+  keep: { about: "live builds of each app kept for rollback", fallback: "5", ...wholeBetween(1, 100) },
+  upstream: {
+    about: "git URL that releases are pushed to; setup --upstream sets it",
+    fallback: "",
+    allowed: "a git URL such as `git@github.com:example/shop.git`",
+    accepts: (value) => /^[\x21-\x7e]{1,2000}$/.test(value)
+  },
+  "upstream-timeout": {
+    about: "time for each fetch from the upstream and each push to it",
+    fallback: "5m",
+    ...durationBetween("5s", "1h", "5m")
+  },
+  "develop-branch": { about: "branch that a release is merged into first", fallback: "develop", ...branch },
+  "master-branch": { about: "branch of what was released, merged into too", fallback: "master", ...branch },
+  "release-from": {
+    about: "branch that is released, or `staging` for the commit that staging runs",
+    fallback: "",
+    allowed: `\`staging\` or ${branch.allowed}`,
+    accepts: isBranchName
+  },
+  "version-scheme": {
+    about: "month (YYYYMM.N), day (YYYYMM.DD) or semantic",
+    fallback: "month",
+    ...oneOf(versionSchemes)
+  },
+  "committer-name": {
+    about: "name in the commits and tags of a release",
+    fallback: "flight-launch",
+    allowed: "at most 100 printable characters without `<` and `>`, letters or digits among them",
+    // git refuses a name of punctuation only.
+    accepts: (value) => /^(?! )[^\p{C}\p{Zl}\p{Zp}<>]{1,100}(?<! )$/u.test(value) && /[\p{L}\p{N}]/u.test(value)
+  },
+  "committer-email": {
+    about: "e-mail address there; without one Dokku's user at the host's name",
+    fallback: "",
+    allowed: "an e-mail address such as `releases@example.org`",
+    // Brackets: `name[bot]@users.noreply.github.com`.
+    accepts: (value) => value.length <= 254 && /^[\w][\w.+=~[\]-]*@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(value)
+  },
+  signing: {
+    about: "what signs a release's commits and tags: none or deploy-key",
+    fallback: "none",
+    ...oneOf(signings)
+  }
+};
+var settingNames = Object.keys(definitions);
+function describeSetting(name) {
+  return definitions[name];
+}
+function settingName(text2) {
+  const name = settingNames.find((known) => known === text2);
+  if (name !== void 0) return name;
+  throw new UsageError(`there is no setting ${quoted(text2)}`, {
+    details: settingNames.map((known) => `${known}: ${definitions[known].about}`),
+    remedy: "Use one of these."
+  });
+}
+function checkSetting(name, value) {
+  if (definitions[name].accepts(value)) return;
+  const shown = isUrl(name) ? value.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1REDACTED@") : value;
+  throw new UsageError(`${name} cannot be ${quoted(shown)}`, {
+    remedy: `It takes ${definitions[name].allowed}.`
+  });
+}
+function effectiveSettings(stored2) {
+  const value = (name) => stored2[name] ?? definitions[name].fallback;
+  const bytes = (name) => parseBytes(value(name)) ?? 0;
+  const optional2 = (name) => value(name) === "" ? void 0 : value(name);
+  return {
+    clientImage: stored2["client-image"],
+    memory: bytes("memory"),
+    cpus: Number(value("cpus")),
+    processes: Number(value("processes")),
+    buildTimeout: parseDuration(value("build-timeout")) ?? 0,
+    outputLimit: bytes("output-limit"),
+    logLimit: bytes("log-limit"),
+    caFile: optional2("ca-file"),
+    proxy: optional2("proxy"),
+    keep: Number(value("keep")),
+    upstream: optional2("upstream"),
+    upstreamTimeout: parseDuration(value("upstream-timeout")) ?? 0,
+    developBranch: value("develop-branch"),
+    masterBranch: value("master-branch"),
+    releaseFrom: optional2("release-from"),
+    versionScheme: versionSchemes.find((scheme) => scheme === value("version-scheme")) ?? "month",
+    committerName: value("committer-name"),
+    committerEmail: optional2("committer-email"),
+    signing: signings.find((signing) => signing === value("signing")) ?? "none"
+  };
+}
+function displaySetting(name, value) {
+  if (!isUrl(name)) return value;
+  const shown = name === "upstream" ? value.replace(/^(https?:\/\/)[^/?#]*@/i, "$1REDACTED@") : value;
+  return shown.replace(/^([a-z][a-z0-9+.-]*:\/\/[^/?#:@]*):[^/?#]*@/i, "$1:REDACTED@");
+}
+function isUrl(name) {
+  return name === "proxy" || name === "upstream";
+}
+
+// src/domain/release.ts
+var commit = external_exports.string().regex(/^[0-9a-f]{40,64}$/);
+var releaseRecord = external_exports.object({
+  format: external_exports.literal(1),
+  version: external_exports.string(),
+  by: buildRecord.shape.by,
+  createdAt: external_exports.number(),
+  /** Branch upstream, or `staging` for what was live there. */
+  from: external_exports.string(),
+  /** The commit that is released; the version files are changed on top of it. */
+  base: commit,
+  /** Names of the branches that it is merged into; the same where the repository has one. */
+  develop: external_exports.string(),
+  master: external_exports.string(),
+  /** Added to the messages of merges and tag. */
+  message: external_exports.string().optional(),
+  /** Whether it waits between staging and production. */
+  hold: external_exports.boolean(),
+  identity: external_exports.object({ name: external_exports.string(), email: external_exports.string() }),
+  sign: external_exports.boolean()
+});
+var at2 = external_exports.number();
+var process2 = external_exports.object({ pid: external_exports.number(), startedAt: external_exports.string() });
+var move = external_exports.object({ branch: external_exports.string(), from: commit, to: commit });
+var releaseEntry = external_exports.discriminatedUnion("step", [
+  /** The commit with the version exists here; it is pushed next. */
+  external_exports.object({ format: external_exports.literal(1), at: at2, step: external_exports.literal("branching"), commit }),
+  external_exports.object({ format: external_exports.literal(1), at: at2, step: external_exports.literal("branched"), commit }),
+  external_exports.object({ format: external_exports.literal(1), at: at2, step: external_exports.literal("deploying"), commit, process: process2 }),
+  external_exports.object({ format: external_exports.literal(1), at: at2, step: external_exports.literal("deployed"), commit, build: external_exports.string() }),
+  external_exports.object({ format: external_exports.literal(1), at: at2, step: external_exports.literal("held"), build: external_exports.string() }),
+  external_exports.object({ format: external_exports.literal(1), at: at2, step: external_exports.literal("promoting"), build: external_exports.string(), job: external_exports.string() }),
+  external_exports.object({ format: external_exports.literal(1), at: at2, step: external_exports.literal("promoted"), commit, build: external_exports.string() }),
+  external_exports.object({
+    format: external_exports.literal(1),
+    at: at2,
+    step: external_exports.literal("merging"),
+    commit,
+    tag: commit,
+    moves: external_exports.array(move)
+  }),
+  external_exports.object({ format: external_exports.literal(1), at: at2, step: external_exports.literal("finished"), commit }),
+  external_exports.object({ format: external_exports.literal(1), at: at2, step: external_exports.literal("aborting") }),
+  external_exports.object({ format: external_exports.literal(1), at: at2, step: external_exports.literal("aborted") })
+]);
+var releaseBranch = (version2) => `release/${version2}`;
+function branchedVersions(branches) {
+  const prefix = releaseBranch("");
+  return [...branches].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+}
+function hasEnded(journal) {
+  return lastStep(journal, "finished") !== void 0 || lastStep(journal, "aborted") !== void 0;
+}
+function describeProgress(journal) {
+  switch (journal.at(-1)?.step) {
+    case void 0:
+    case "branching":
+      return "nothing is upstream yet";
+    case "branched":
+      return "its branch is upstream";
+    case "deploying":
+      return "it was being deployed to staging";
+    case "deployed":
+      return "it is live on staging";
+    case "held":
+      return "it is held: live on staging, and somebody is to look at it";
+    case "promoting":
+      return "it was being put on production";
+    case "promoted":
+      return "it is live on production, not merged yet";
+    case "merging":
+      return "it is live on production, and was being merged";
+    case "aborting":
+      return "it was being aborted";
+    case "finished":
+    case "aborted":
+      return "it has ended";
+  }
+}
+function bumpMessage({ version: version2, by }) {
+  return withTrailer(`Set the version to ${version2}`, void 0, by.name);
+}
+function mergeMessage(release3, branch3) {
+  return withTrailer(
+    `Merge branch '${releaseBranch(release3.version)}' into ${branch3}`,
+    release3.message,
+    release3.by.name
+  );
+}
+function tagMessage(release3) {
+  return withTrailer(`Release ${release3.version}`, release3.message, release3.by.name);
+}
+function withTrailer(subject, body, by) {
+  return [subject, ...body === void 0 ? [] : [body], `Released-by: ${by.replaceAll(/\s+/g, " ")}`].join(
+    "\n\n"
+  );
+}
+
+// src/domain/release-plan.ts
+function chooseOrigin(pipeline4, { developBranch, releaseFrom }, named, staging, branches) {
+  const onStaging = staging.state === "build" ? staging.record?.commit : void 0;
+  const wanted2 = named ?? releaseFrom;
+  if (wanted2 === "staging") {
+    return onStaging === void 0 ? { problems: [`no build of flight-launch is live on ${pipeline4.staging}, so it cannot be released`] } : { from: wanted2, commit: onStaging };
+  }
+  if (wanted2 !== void 0) {
+    const commit2 = branches.get(wanted2);
+    return commit2 === void 0 ? { problems: [`there is no branch ${wanted2} upstream; push it there first`] } : { from: wanted2, commit: commit2 };
+  }
+  const develop = branches.get(developBranch);
+  if (develop === void 0) return { problems: [] };
+  if (develop === onStaging) return { from: developBranch, commit: develop };
+  const live = onStaging === void 0 ? "no build of flight-launch is live" : `${onStaging.slice(0, 8)} is live`;
+  return {
+    problems: [
+      `it is not clear what to release: ${live} on ${pipeline4.staging}, and ${developBranch} is at ${develop.slice(0, 8)} upstream; say --from ${developBranch} or --from staging`
+    ]
+  };
+}
+function checkRelease(facts) {
+  const problems = [
+    ...facts.underWay,
+    ...appProblems(facts),
+    ...facts.upstreamProblems,
+    ...nameProblems(facts),
+    ...facts.origin !== void 0 && "problems" in facts.origin ? facts.origin.problems : [],
+    ...facts.sourceProblems,
+    ...mergeProblems(facts),
+    ...pushProblems(facts),
+    ...variableProblems(facts),
+    ...facts.freeDisk < neededDisk ? ["the disk is nearly full; free some space"] : []
+  ];
+  if (problems.length === 0) return;
+  const exists = facts.stagingExists && facts.productionExists;
+  const exit = exists ? exitStatus.failed : exitStatus.noSuchApp;
+  throw new UserError(`release ${facts.version} cannot begin`, {
+    details: problems,
+    remedy: "Mend what is listed and try again; nothing was changed.",
+    exit
+  });
+}
+function appProblems(facts) {
+  const { pipeline: pipeline4, stagingExists, productionExists, configuration: configuration2 } = facts;
+  const problems = [];
+  if (!stagingExists) problems.push(`the app ${pipeline4.staging} does not exist`);
+  if (!productionExists) problems.push(`the app ${pipeline4.production} does not exist`);
+  else problems.push(...productionProblems(facts, configuration2?.server.folder));
+  return problems;
+}
+function nameProblems({ version: version2, settings, branches, tags: tags2 }) {
+  const problems = [];
+  if (branches === void 0 || tags2 === void 0) return problems;
+  for (const name of /* @__PURE__ */ new Set([settings.developBranch, settings.masterBranch])) {
+    if (!branches.has(name)) problems.push(`there is no branch ${name} upstream`);
+  }
+  if (tags2.has(version2)) problems.push(`version ${version2} is used: upstream has a tag of that name`);
+  if (branchedVersions(branches.keys()).includes(version2)) {
+    problems.push(`version ${version2} is used: upstream has a branch ${releaseBranch(version2)}`);
+  }
+  if (branches.has("release"))
+    problems.push(`upstream has a branch release, so there can be no ${releaseBranch(version2)}`);
+  return problems;
+}
+function conflictLines(merges) {
+  return [...merges].flatMap(
+    ([branch3, { conflicts = [] }]) => conflicts.map(({ path: path6, ours, theirs }) => {
+      const list3 = (commits) => commits.map(({ id, subject }) => `${id.slice(0, 8)} "${printable(subject, 60)}"`).join(", ") || "none";
+      return `it conflicts with ${branch3} in ${printable(path6)}: ${branch3} has ${list3(ours)}; the release has ${list3(theirs)}`;
+    })
+  );
+}
+function mergeProblems({ merges }) {
+  return merges === void 0 ? [] : conflictLines(merges);
+}
+function pushProblems({ push }) {
+  if (push === void 0 || push.accepted) return [];
+  return push.refused.map(({ ref, reason }) => `upstream would not take ${ref}: ${reason}`);
+}
+function variableProblems(facts) {
+  const { configuration: configuration2, pipeline: pipeline4, stagingConfig, productionConfig } = facts;
+  const names = (configuration2?.client.env ?? []).filter(
+    (name) => stagingConfig[name] !== productionConfig[name]
+  );
+  if (names.length === 0 || !facts.productionExists || !facts.stagingExists) return [];
+  return [
+    `the client would be built with other values than ${pipeline4.production} has: ${names.join(", ")}; make them equal on both apps`
+  ];
+}
+
+// node_modules/jsonc-parser/lib/esm/impl/scanner.js
+function createScanner(text2, ignoreTrivia = false) {
+  const len = text2.length;
+  let pos = 0, value = "", tokenOffset = 0, token = 16, lineNumber = 0, lineStartOffset = 0, tokenLineStartOffset = 0, prevTokenLineStartOffset = 0, scanError = 0;
+  function scanHexDigits(count2, exact) {
+    let digits = 0;
+    let value2 = 0;
+    while (digits < count2 || !exact) {
+      let ch = text2.charCodeAt(pos);
+      if (ch >= 48 && ch <= 57) {
+        value2 = value2 * 16 + ch - 48;
+      } else if (ch >= 65 && ch <= 70) {
+        value2 = value2 * 16 + ch - 65 + 10;
+      } else if (ch >= 97 && ch <= 102) {
+        value2 = value2 * 16 + ch - 97 + 10;
+      } else {
+        break;
+      }
+      pos++;
+      digits++;
+    }
+    if (digits < count2) {
+      value2 = -1;
+    }
+    return value2;
+  }
+  function setPosition(newPosition) {
+    pos = newPosition;
+    value = "";
+    tokenOffset = 0;
+    token = 16;
+    scanError = 0;
+  }
+  function scanNumber() {
+    let start = pos;
+    if (text2.charCodeAt(pos) === 48) {
+      pos++;
+    } else {
+      pos++;
+      while (pos < text2.length && isDigit(text2.charCodeAt(pos))) {
+        pos++;
+      }
+    }
+    if (pos < text2.length && text2.charCodeAt(pos) === 46) {
+      pos++;
+      if (pos < text2.length && isDigit(text2.charCodeAt(pos))) {
+        pos++;
+        while (pos < text2.length && isDigit(text2.charCodeAt(pos))) {
+          pos++;
+        }
+      } else {
+        scanError = 3;
+        return text2.substring(start, pos);
+      }
+    }
+    let end3 = pos;
+    if (pos < text2.length && (text2.charCodeAt(pos) === 69 || text2.charCodeAt(pos) === 101)) {
+      pos++;
+      if (pos < text2.length && text2.charCodeAt(pos) === 43 || text2.charCodeAt(pos) === 45) {
+        pos++;
+      }
+      if (pos < text2.length && isDigit(text2.charCodeAt(pos))) {
+        pos++;
+        while (pos < text2.length && isDigit(text2.charCodeAt(pos))) {
+          pos++;
+        }
+        end3 = pos;
+      } else {
+        scanError = 3;
+      }
+    }
+    return text2.substring(start, end3);
+  }
+  function scanString() {
+    let result = "", start = pos;
+    while (true) {
+      if (pos >= len) {
+        result += text2.substring(start, pos);
+        scanError = 2;
+        break;
+      }
+      const ch = text2.charCodeAt(pos);
+      if (ch === 34) {
+        result += text2.substring(start, pos);
+        pos++;
+        break;
+      }
+      if (ch === 92) {
+        result += text2.substring(start, pos);
+        pos++;
+        if (pos >= len) {
+          scanError = 2;
+          break;
+        }
+        const ch2 = text2.charCodeAt(pos++);
+        switch (ch2) {
+          case 34:
+            result += '"';
+            break;
+          case 92:
+            result += "\\";
+            break;
+          case 47:
+            result += "/";
+            break;
+          case 98:
+            result += "\b";
+            break;
+          case 102:
+            result += "\f";
+            break;
+          case 110:
+            result += "\n";
+            break;
+          case 114:
+            result += "\r";
+            break;
+          case 116:
+            result += "	";
+            break;
+          case 117:
+            const ch3 = scanHexDigits(4, true);
+            if (ch3 >= 0) {
+              result += String.fromCharCode(ch3);
+            } else {
+              scanError = 4;
+            }
+            break;
+          default:
+            scanError = 5;
+        }
+        start = pos;
+        continue;
+      }
+      if (ch >= 0 && ch <= 31) {
+        if (isLineBreak(ch)) {
+          result += text2.substring(start, pos);
+          scanError = 2;
+          break;
+        } else {
+          scanError = 6;
+        }
+      }
+      pos++;
+    }
+    return result;
+  }
+  function scanNext() {
+    value = "";
+    scanError = 0;
+    tokenOffset = pos;
+    lineStartOffset = lineNumber;
+    prevTokenLineStartOffset = tokenLineStartOffset;
+    if (pos >= len) {
+      tokenOffset = len;
+      return token = 17;
+    }
+    let code = text2.charCodeAt(pos);
+    if (isWhiteSpace(code)) {
+      do {
+        pos++;
+        value += String.fromCharCode(code);
+        code = text2.charCodeAt(pos);
+      } while (isWhiteSpace(code));
+      return token = 15;
+    }
+    if (isLineBreak(code)) {
+      pos++;
+      value += String.fromCharCode(code);
+      if (code === 13 && text2.charCodeAt(pos) === 10) {
+        pos++;
+        value += "\n";
+      }
+      lineNumber++;
+      tokenLineStartOffset = pos;
+      return token = 14;
+    }
+    switch (code) {
+      // tokens: []{}:,
+      case 123:
+        pos++;
+        return token = 1;
+      case 125:
+        pos++;
+        return token = 2;
+      case 91:
+        pos++;
+        return token = 3;
+      case 93:
+        pos++;
+        return token = 4;
+      case 58:
+        pos++;
+        return token = 6;
+      case 44:
+        pos++;
+        return token = 5;
+      // strings
+      case 34:
+        pos++;
+        value = scanString();
+        return token = 10;
+      // comments
+      case 47:
+        const start = pos - 1;
+        if (text2.charCodeAt(pos + 1) === 47) {
+          pos += 2;
+          while (pos < len) {
+            if (isLineBreak(text2.charCodeAt(pos))) {
+              break;
+            }
+            pos++;
+          }
+          value = text2.substring(start, pos);
+          return token = 12;
+        }
+        if (text2.charCodeAt(pos + 1) === 42) {
+          pos += 2;
+          const safeLength = len - 1;
+          let commentClosed = false;
+          while (pos < safeLength) {
+            const ch = text2.charCodeAt(pos);
+            if (ch === 42 && text2.charCodeAt(pos + 1) === 47) {
+              pos += 2;
+              commentClosed = true;
+              break;
+            }
+            pos++;
+            if (isLineBreak(ch)) {
+              if (ch === 13 && text2.charCodeAt(pos) === 10) {
+                pos++;
+              }
+              lineNumber++;
+              tokenLineStartOffset = pos;
+            }
+          }
+          if (!commentClosed) {
+            pos++;
+            scanError = 1;
+          }
+          value = text2.substring(start, pos);
+          return token = 13;
+        }
+        value += String.fromCharCode(code);
+        pos++;
+        return token = 16;
+      // numbers
+      case 45:
+        value += String.fromCharCode(code);
+        pos++;
+        if (pos === len || !isDigit(text2.charCodeAt(pos))) {
+          return token = 16;
+        }
+      // found a minus, followed by a number so
+      // we fall through to proceed with scanning
+      // numbers
+      case 48:
+      case 49:
+      case 50:
+      case 51:
+      case 52:
+      case 53:
+      case 54:
+      case 55:
+      case 56:
+      case 57:
+        value += scanNumber();
+        return token = 11;
+      // literals and unknown symbols
+      default:
+        while (pos < len && isUnknownContentCharacter(code)) {
+          pos++;
+          code = text2.charCodeAt(pos);
+        }
+        if (tokenOffset !== pos) {
+          value = text2.substring(tokenOffset, pos);
+          switch (value) {
+            case "true":
+              return token = 8;
+            case "false":
+              return token = 9;
+            case "null":
+              return token = 7;
+          }
+          return token = 16;
+        }
+        value += String.fromCharCode(code);
+        pos++;
+        return token = 16;
+    }
+  }
+  function isUnknownContentCharacter(code) {
+    if (isWhiteSpace(code) || isLineBreak(code)) {
+      return false;
+    }
+    switch (code) {
+      case 125:
+      case 93:
+      case 123:
+      case 91:
+      case 34:
+      case 58:
+      case 44:
+      case 47:
+        return false;
+    }
+    return true;
+  }
+  function scanNextNonTrivia() {
+    let result;
+    do {
+      result = scanNext();
+    } while (result >= 12 && result <= 15);
+    return result;
+  }
+  return {
+    setPosition,
+    getPosition: () => pos,
+    scan: ignoreTrivia ? scanNextNonTrivia : scanNext,
+    getToken: () => token,
+    getTokenValue: () => value,
+    getTokenOffset: () => tokenOffset,
+    getTokenLength: () => pos - tokenOffset,
+    getTokenStartLine: () => lineStartOffset,
+    getTokenStartCharacter: () => tokenOffset - prevTokenLineStartOffset,
+    getTokenError: () => scanError
+  };
+}
+function isWhiteSpace(ch) {
+  return ch === 32 || ch === 9;
+}
+function isLineBreak(ch) {
+  return ch === 10 || ch === 13;
+}
+function isDigit(ch) {
+  return ch >= 48 && ch <= 57;
+}
+var CharacterCodes;
+(function(CharacterCodes2) {
+  CharacterCodes2[CharacterCodes2["lineFeed"] = 10] = "lineFeed";
+  CharacterCodes2[CharacterCodes2["carriageReturn"] = 13] = "carriageReturn";
+  CharacterCodes2[CharacterCodes2["space"] = 32] = "space";
+  CharacterCodes2[CharacterCodes2["_0"] = 48] = "_0";
+  CharacterCodes2[CharacterCodes2["_1"] = 49] = "_1";
+  CharacterCodes2[CharacterCodes2["_2"] = 50] = "_2";
+  CharacterCodes2[CharacterCodes2["_3"] = 51] = "_3";
+  CharacterCodes2[CharacterCodes2["_4"] = 52] = "_4";
+  CharacterCodes2[CharacterCodes2["_5"] = 53] = "_5";
+  CharacterCodes2[CharacterCodes2["_6"] = 54] = "_6";
+  CharacterCodes2[CharacterCodes2["_7"] = 55] = "_7";
+  CharacterCodes2[CharacterCodes2["_8"] = 56] = "_8";
+  CharacterCodes2[CharacterCodes2["_9"] = 57] = "_9";
+  CharacterCodes2[CharacterCodes2["a"] = 97] = "a";
+  CharacterCodes2[CharacterCodes2["b"] = 98] = "b";
+  CharacterCodes2[CharacterCodes2["c"] = 99] = "c";
+  CharacterCodes2[CharacterCodes2["d"] = 100] = "d";
+  CharacterCodes2[CharacterCodes2["e"] = 101] = "e";
+  CharacterCodes2[CharacterCodes2["f"] = 102] = "f";
+  CharacterCodes2[CharacterCodes2["g"] = 103] = "g";
+  CharacterCodes2[CharacterCodes2["h"] = 104] = "h";
+  CharacterCodes2[CharacterCodes2["i"] = 105] = "i";
+  CharacterCodes2[CharacterCodes2["j"] = 106] = "j";
+  CharacterCodes2[CharacterCodes2["k"] = 107] = "k";
+  CharacterCodes2[CharacterCodes2["l"] = 108] = "l";
+  CharacterCodes2[CharacterCodes2["m"] = 109] = "m";
+  CharacterCodes2[CharacterCodes2["n"] = 110] = "n";
+  CharacterCodes2[CharacterCodes2["o"] = 111] = "o";
+  CharacterCodes2[CharacterCodes2["p"] = 112] = "p";
+  CharacterCodes2[CharacterCodes2["q"] = 113] = "q";
+  CharacterCodes2[CharacterCodes2["r"] = 114] = "r";
+  CharacterCodes2[CharacterCodes2["s"] = 115] = "s";
+  CharacterCodes2[CharacterCodes2["t"] = 116] = "t";
+  CharacterCodes2[CharacterCodes2["u"] = 117] = "u";
+  CharacterCodes2[CharacterCodes2["v"] = 118] = "v";
+  CharacterCodes2[CharacterCodes2["w"] = 119] = "w";
+  CharacterCodes2[CharacterCodes2["x"] = 120] = "x";
+  CharacterCodes2[CharacterCodes2["y"] = 121] = "y";
+  CharacterCodes2[CharacterCodes2["z"] = 122] = "z";
+  CharacterCodes2[CharacterCodes2["A"] = 65] = "A";
+  CharacterCodes2[CharacterCodes2["B"] = 66] = "B";
+  CharacterCodes2[CharacterCodes2["C"] = 67] = "C";
+  CharacterCodes2[CharacterCodes2["D"] = 68] = "D";
+  CharacterCodes2[CharacterCodes2["E"] = 69] = "E";
+  CharacterCodes2[CharacterCodes2["F"] = 70] = "F";
+  CharacterCodes2[CharacterCodes2["G"] = 71] = "G";
+  CharacterCodes2[CharacterCodes2["H"] = 72] = "H";
+  CharacterCodes2[CharacterCodes2["I"] = 73] = "I";
+  CharacterCodes2[CharacterCodes2["J"] = 74] = "J";
+  CharacterCodes2[CharacterCodes2["K"] = 75] = "K";
+  CharacterCodes2[CharacterCodes2["L"] = 76] = "L";
+  CharacterCodes2[CharacterCodes2["M"] = 77] = "M";
+  CharacterCodes2[CharacterCodes2["N"] = 78] = "N";
+  CharacterCodes2[CharacterCodes2["O"] = 79] = "O";
+  CharacterCodes2[CharacterCodes2["P"] = 80] = "P";
+  CharacterCodes2[CharacterCodes2["Q"] = 81] = "Q";
+  CharacterCodes2[CharacterCodes2["R"] = 82] = "R";
+  CharacterCodes2[CharacterCodes2["S"] = 83] = "S";
+  CharacterCodes2[CharacterCodes2["T"] = 84] = "T";
+  CharacterCodes2[CharacterCodes2["U"] = 85] = "U";
+  CharacterCodes2[CharacterCodes2["V"] = 86] = "V";
+  CharacterCodes2[CharacterCodes2["W"] = 87] = "W";
+  CharacterCodes2[CharacterCodes2["X"] = 88] = "X";
+  CharacterCodes2[CharacterCodes2["Y"] = 89] = "Y";
+  CharacterCodes2[CharacterCodes2["Z"] = 90] = "Z";
+  CharacterCodes2[CharacterCodes2["asterisk"] = 42] = "asterisk";
+  CharacterCodes2[CharacterCodes2["backslash"] = 92] = "backslash";
+  CharacterCodes2[CharacterCodes2["closeBrace"] = 125] = "closeBrace";
+  CharacterCodes2[CharacterCodes2["closeBracket"] = 93] = "closeBracket";
+  CharacterCodes2[CharacterCodes2["colon"] = 58] = "colon";
+  CharacterCodes2[CharacterCodes2["comma"] = 44] = "comma";
+  CharacterCodes2[CharacterCodes2["dot"] = 46] = "dot";
+  CharacterCodes2[CharacterCodes2["doubleQuote"] = 34] = "doubleQuote";
+  CharacterCodes2[CharacterCodes2["minus"] = 45] = "minus";
+  CharacterCodes2[CharacterCodes2["openBrace"] = 123] = "openBrace";
+  CharacterCodes2[CharacterCodes2["openBracket"] = 91] = "openBracket";
+  CharacterCodes2[CharacterCodes2["plus"] = 43] = "plus";
+  CharacterCodes2[CharacterCodes2["slash"] = 47] = "slash";
+  CharacterCodes2[CharacterCodes2["formFeed"] = 12] = "formFeed";
+  CharacterCodes2[CharacterCodes2["tab"] = 9] = "tab";
+})(CharacterCodes || (CharacterCodes = {}));
+
+// node_modules/jsonc-parser/lib/esm/impl/string-intern.js
+var cachedSpaces = new Array(20).fill(0).map((_, index) => {
+  return " ".repeat(index);
+});
+var maxCachedValues = 200;
+var cachedBreakLinesWithSpaces = {
+  " ": {
+    "\n": new Array(maxCachedValues).fill(0).map((_, index) => {
+      return "\n" + " ".repeat(index);
+    }),
+    "\r": new Array(maxCachedValues).fill(0).map((_, index) => {
+      return "\r" + " ".repeat(index);
+    }),
+    "\r\n": new Array(maxCachedValues).fill(0).map((_, index) => {
+      return "\r\n" + " ".repeat(index);
+    })
+  },
+  "	": {
+    "\n": new Array(maxCachedValues).fill(0).map((_, index) => {
+      return "\n" + "	".repeat(index);
+    }),
+    "\r": new Array(maxCachedValues).fill(0).map((_, index) => {
+      return "\r" + "	".repeat(index);
+    }),
+    "\r\n": new Array(maxCachedValues).fill(0).map((_, index) => {
+      return "\r\n" + "	".repeat(index);
+    })
+  }
+};
+
+// node_modules/jsonc-parser/lib/esm/impl/parser.js
+var ParseOptions;
+(function(ParseOptions2) {
+  ParseOptions2.DEFAULT = {
+    allowTrailingComma: false
+  };
+})(ParseOptions || (ParseOptions = {}));
+function parseTree(text2, errors = [], options = ParseOptions.DEFAULT) {
+  let currentParent = { type: "array", offset: -1, length: -1, children: [], parent: void 0 };
+  function ensurePropertyComplete(endOffset) {
+    if (currentParent.type === "property") {
+      currentParent.length = endOffset - currentParent.offset;
+      currentParent = currentParent.parent;
+    }
+  }
+  function onValue(valueNode) {
+    currentParent.children.push(valueNode);
+    return valueNode;
+  }
+  const visitor = {
+    onObjectBegin: (offset) => {
+      currentParent = onValue({ type: "object", offset, length: -1, parent: currentParent, children: [] });
+    },
+    onObjectProperty: (name, offset, length) => {
+      currentParent = onValue({ type: "property", offset, length: -1, parent: currentParent, children: [] });
+      currentParent.children.push({ type: "string", value: name, offset, length, parent: currentParent });
+    },
+    onObjectEnd: (offset, length) => {
+      ensurePropertyComplete(offset + length);
+      currentParent.length = offset + length - currentParent.offset;
+      currentParent = currentParent.parent;
+      ensurePropertyComplete(offset + length);
+    },
+    onArrayBegin: (offset, length) => {
+      currentParent = onValue({ type: "array", offset, length: -1, parent: currentParent, children: [] });
+    },
+    onArrayEnd: (offset, length) => {
+      currentParent.length = offset + length - currentParent.offset;
+      currentParent = currentParent.parent;
+      ensurePropertyComplete(offset + length);
+    },
+    onLiteralValue: (value, offset, length) => {
+      onValue({ type: getNodeType(value), offset, length, parent: currentParent, value });
+      ensurePropertyComplete(offset + length);
+    },
+    onSeparator: (sep, offset, length) => {
+      if (currentParent.type === "property") {
+        if (sep === ":") {
+          currentParent.colonOffset = offset;
+        } else if (sep === ",") {
+          ensurePropertyComplete(offset);
+        }
+      }
+    },
+    onError: (error62, offset, length) => {
+      errors.push({ error: error62, offset, length });
+    }
+  };
+  visit2(text2, visitor, options);
+  const result = currentParent.children[0];
+  if (result) {
+    delete result.parent;
+  }
+  return result;
+}
+function findNodeAtLocation(root, path6) {
+  if (!root) {
+    return void 0;
+  }
+  let node2 = root;
+  for (let segment of path6) {
+    if (typeof segment === "string") {
+      if (node2.type !== "object" || !Array.isArray(node2.children)) {
+        return void 0;
+      }
+      let found = false;
+      for (const propertyNode of node2.children) {
+        if (Array.isArray(propertyNode.children) && propertyNode.children[0].value === segment && propertyNode.children.length === 2) {
+          node2 = propertyNode.children[1];
+          found = true;
+          break;
+        }
+      }
+      if (!found) {
+        return void 0;
+      }
+    } else {
+      const index = segment;
+      if (node2.type !== "array" || index < 0 || !Array.isArray(node2.children) || index >= node2.children.length) {
+        return void 0;
+      }
+      node2 = node2.children[index];
+    }
+  }
+  return node2;
+}
+function visit2(text2, visitor, options = ParseOptions.DEFAULT) {
+  const _scanner = createScanner(text2, false);
+  const _jsonPath = [];
+  let suppressedCallbacks = 0;
+  function toNoArgVisit(visitFunction) {
+    return visitFunction ? () => suppressedCallbacks === 0 && visitFunction(_scanner.getTokenOffset(), _scanner.getTokenLength(), _scanner.getTokenStartLine(), _scanner.getTokenStartCharacter()) : () => true;
+  }
+  function toOneArgVisit(visitFunction) {
+    return visitFunction ? (arg) => suppressedCallbacks === 0 && visitFunction(arg, _scanner.getTokenOffset(), _scanner.getTokenLength(), _scanner.getTokenStartLine(), _scanner.getTokenStartCharacter()) : () => true;
+  }
+  function toOneArgVisitWithPath(visitFunction) {
+    return visitFunction ? (arg) => suppressedCallbacks === 0 && visitFunction(arg, _scanner.getTokenOffset(), _scanner.getTokenLength(), _scanner.getTokenStartLine(), _scanner.getTokenStartCharacter(), () => _jsonPath.slice()) : () => true;
+  }
+  function toBeginVisit(visitFunction) {
+    return visitFunction ? () => {
+      if (suppressedCallbacks > 0) {
+        suppressedCallbacks++;
+      } else {
+        let cbReturn = visitFunction(_scanner.getTokenOffset(), _scanner.getTokenLength(), _scanner.getTokenStartLine(), _scanner.getTokenStartCharacter(), () => _jsonPath.slice());
+        if (cbReturn === false) {
+          suppressedCallbacks = 1;
+        }
+      }
+    } : () => true;
+  }
+  function toEndVisit(visitFunction) {
+    return visitFunction ? () => {
+      if (suppressedCallbacks > 0) {
+        suppressedCallbacks--;
+      }
+      if (suppressedCallbacks === 0) {
+        visitFunction(_scanner.getTokenOffset(), _scanner.getTokenLength(), _scanner.getTokenStartLine(), _scanner.getTokenStartCharacter());
+      }
+    } : () => true;
+  }
+  const onObjectBegin = toBeginVisit(visitor.onObjectBegin), onObjectProperty = toOneArgVisitWithPath(visitor.onObjectProperty), onObjectEnd = toEndVisit(visitor.onObjectEnd), onArrayBegin = toBeginVisit(visitor.onArrayBegin), onArrayEnd = toEndVisit(visitor.onArrayEnd), onLiteralValue = toOneArgVisitWithPath(visitor.onLiteralValue), onSeparator = toOneArgVisit(visitor.onSeparator), onComment = toNoArgVisit(visitor.onComment), onError = toOneArgVisit(visitor.onError);
+  const disallowComments = options && options.disallowComments;
+  const allowTrailingComma = options && options.allowTrailingComma;
+  function scanNext() {
+    while (true) {
+      const token = _scanner.scan();
+      switch (_scanner.getTokenError()) {
+        case 4:
+          handleError(
+            14
+            /* ParseErrorCode.InvalidUnicode */
+          );
+          break;
+        case 5:
+          handleError(
+            15
+            /* ParseErrorCode.InvalidEscapeCharacter */
+          );
+          break;
+        case 3:
+          handleError(
+            13
+            /* ParseErrorCode.UnexpectedEndOfNumber */
+          );
+          break;
+        case 1:
+          if (!disallowComments) {
+            handleError(
+              11
+              /* ParseErrorCode.UnexpectedEndOfComment */
+            );
+          }
+          break;
+        case 2:
+          handleError(
+            12
+            /* ParseErrorCode.UnexpectedEndOfString */
+          );
+          break;
+        case 6:
+          handleError(
+            16
+            /* ParseErrorCode.InvalidCharacter */
+          );
+          break;
+      }
+      switch (token) {
+        case 12:
+        case 13:
+          if (disallowComments) {
+            handleError(
+              10
+              /* ParseErrorCode.InvalidCommentToken */
+            );
+          } else {
+            onComment();
+          }
+          break;
+        case 16:
+          handleError(
+            1
+            /* ParseErrorCode.InvalidSymbol */
+          );
+          break;
+        case 15:
+        case 14:
+          break;
+        default:
+          return token;
+      }
+    }
+  }
+  function handleError(error62, skipUntilAfter = [], skipUntil = []) {
+    onError(error62);
+    if (skipUntilAfter.length + skipUntil.length > 0) {
+      let token = _scanner.getToken();
+      while (token !== 17) {
+        if (skipUntilAfter.indexOf(token) !== -1) {
+          scanNext();
+          break;
+        } else if (skipUntil.indexOf(token) !== -1) {
+          break;
+        }
+        token = scanNext();
+      }
+    }
+  }
+  function parseString(isValue) {
+    const value = _scanner.getTokenValue();
+    if (isValue) {
+      onLiteralValue(value);
+    } else {
+      onObjectProperty(value);
+      _jsonPath.push(value);
+    }
+    scanNext();
+    return true;
+  }
+  function parseLiteral() {
+    switch (_scanner.getToken()) {
+      case 11:
+        const tokenValue = _scanner.getTokenValue();
+        let value = Number(tokenValue);
+        if (isNaN(value)) {
+          handleError(
+            2
+            /* ParseErrorCode.InvalidNumberFormat */
+          );
+          value = 0;
+        }
+        onLiteralValue(value);
+        break;
+      case 7:
+        onLiteralValue(null);
+        break;
+      case 8:
+        onLiteralValue(true);
+        break;
+      case 9:
+        onLiteralValue(false);
+        break;
+      default:
+        return false;
+    }
+    scanNext();
+    return true;
+  }
+  function parseProperty() {
+    if (_scanner.getToken() !== 10) {
+      handleError(3, [], [
+        2,
+        5
+        /* SyntaxKind.CommaToken */
+      ]);
+      return false;
+    }
+    parseString(false);
+    if (_scanner.getToken() === 6) {
+      onSeparator(":");
+      scanNext();
+      if (!parseValue()) {
+        handleError(4, [], [
+          2,
+          5
+          /* SyntaxKind.CommaToken */
+        ]);
+      }
+    } else {
+      handleError(5, [], [
+        2,
+        5
+        /* SyntaxKind.CommaToken */
+      ]);
+    }
+    _jsonPath.pop();
+    return true;
+  }
+  function parseObject() {
+    onObjectBegin();
+    scanNext();
+    let needsComma = false;
+    while (_scanner.getToken() !== 2 && _scanner.getToken() !== 17) {
+      if (_scanner.getToken() === 5) {
+        if (!needsComma) {
+          handleError(4, [], []);
+        }
+        onSeparator(",");
+        scanNext();
+        if (_scanner.getToken() === 2 && allowTrailingComma) {
+          break;
+        }
+      } else if (needsComma) {
+        handleError(6, [], []);
+      }
+      if (!parseProperty()) {
+        handleError(4, [], [
+          2,
+          5
+          /* SyntaxKind.CommaToken */
+        ]);
+      }
+      needsComma = true;
+    }
+    onObjectEnd();
+    if (_scanner.getToken() !== 2) {
+      handleError(7, [
+        2
+        /* SyntaxKind.CloseBraceToken */
+      ], []);
+    } else {
+      scanNext();
+    }
+    return true;
+  }
+  function parseArray() {
+    onArrayBegin();
+    scanNext();
+    let isFirstElement = true;
+    let needsComma = false;
+    while (_scanner.getToken() !== 4 && _scanner.getToken() !== 17) {
+      if (_scanner.getToken() === 5) {
+        if (!needsComma) {
+          handleError(4, [], []);
+        }
+        onSeparator(",");
+        scanNext();
+        if (_scanner.getToken() === 4 && allowTrailingComma) {
+          break;
+        }
+      } else if (needsComma) {
+        handleError(6, [], []);
+      }
+      if (isFirstElement) {
+        _jsonPath.push(0);
+        isFirstElement = false;
+      } else {
+        _jsonPath[_jsonPath.length - 1]++;
+      }
+      if (!parseValue()) {
+        handleError(4, [], [
+          4,
+          5
+          /* SyntaxKind.CommaToken */
+        ]);
+      }
+      needsComma = true;
+    }
+    onArrayEnd();
+    if (!isFirstElement) {
+      _jsonPath.pop();
+    }
+    if (_scanner.getToken() !== 4) {
+      handleError(8, [
+        4
+        /* SyntaxKind.CloseBracketToken */
+      ], []);
+    } else {
+      scanNext();
+    }
+    return true;
+  }
+  function parseValue() {
+    switch (_scanner.getToken()) {
+      case 3:
+        return parseArray();
+      case 1:
+        return parseObject();
+      case 10:
+        return parseString(true);
+      default:
+        return parseLiteral();
+    }
+  }
+  scanNext();
+  if (_scanner.getToken() === 17) {
+    if (options.allowEmptyContent) {
+      return true;
+    }
+    handleError(4, [], []);
+    return false;
+  }
+  if (!parseValue()) {
+    handleError(4, [], []);
+    return false;
+  }
+  if (_scanner.getToken() !== 17) {
+    handleError(9, [], []);
+  }
+  return true;
+}
+function getNodeType(value) {
+  switch (typeof value) {
+    case "boolean":
+      return "boolean";
+    case "number":
+      return "number";
+    case "string":
+      return "string";
+    case "object": {
+      if (!value) {
+        return "null";
+      } else if (Array.isArray(value)) {
+        return "array";
+      }
+      return "object";
+    }
+    default:
+      return "null";
+  }
+}
+
+// node_modules/jsonc-parser/lib/esm/main.js
+var ScanError;
+(function(ScanError2) {
+  ScanError2[ScanError2["None"] = 0] = "None";
+  ScanError2[ScanError2["UnexpectedEndOfComment"] = 1] = "UnexpectedEndOfComment";
+  ScanError2[ScanError2["UnexpectedEndOfString"] = 2] = "UnexpectedEndOfString";
+  ScanError2[ScanError2["UnexpectedEndOfNumber"] = 3] = "UnexpectedEndOfNumber";
+  ScanError2[ScanError2["InvalidUnicode"] = 4] = "InvalidUnicode";
+  ScanError2[ScanError2["InvalidEscapeCharacter"] = 5] = "InvalidEscapeCharacter";
+  ScanError2[ScanError2["InvalidCharacter"] = 6] = "InvalidCharacter";
+})(ScanError || (ScanError = {}));
+var SyntaxKind;
+(function(SyntaxKind2) {
+  SyntaxKind2[SyntaxKind2["OpenBraceToken"] = 1] = "OpenBraceToken";
+  SyntaxKind2[SyntaxKind2["CloseBraceToken"] = 2] = "CloseBraceToken";
+  SyntaxKind2[SyntaxKind2["OpenBracketToken"] = 3] = "OpenBracketToken";
+  SyntaxKind2[SyntaxKind2["CloseBracketToken"] = 4] = "CloseBracketToken";
+  SyntaxKind2[SyntaxKind2["CommaToken"] = 5] = "CommaToken";
+  SyntaxKind2[SyntaxKind2["ColonToken"] = 6] = "ColonToken";
+  SyntaxKind2[SyntaxKind2["NullKeyword"] = 7] = "NullKeyword";
+  SyntaxKind2[SyntaxKind2["TrueKeyword"] = 8] = "TrueKeyword";
+  SyntaxKind2[SyntaxKind2["FalseKeyword"] = 9] = "FalseKeyword";
+  SyntaxKind2[SyntaxKind2["StringLiteral"] = 10] = "StringLiteral";
+  SyntaxKind2[SyntaxKind2["NumericLiteral"] = 11] = "NumericLiteral";
+  SyntaxKind2[SyntaxKind2["LineCommentTrivia"] = 12] = "LineCommentTrivia";
+  SyntaxKind2[SyntaxKind2["BlockCommentTrivia"] = 13] = "BlockCommentTrivia";
+  SyntaxKind2[SyntaxKind2["LineBreakTrivia"] = 14] = "LineBreakTrivia";
+  SyntaxKind2[SyntaxKind2["Trivia"] = 15] = "Trivia";
+  SyntaxKind2[SyntaxKind2["Unknown"] = 16] = "Unknown";
+  SyntaxKind2[SyntaxKind2["EOF"] = 17] = "EOF";
+})(SyntaxKind || (SyntaxKind = {}));
+var parseTree2 = parseTree;
+var findNodeAtLocation2 = findNodeAtLocation;
+var ParseErrorCode;
+(function(ParseErrorCode2) {
+  ParseErrorCode2[ParseErrorCode2["InvalidSymbol"] = 1] = "InvalidSymbol";
+  ParseErrorCode2[ParseErrorCode2["InvalidNumberFormat"] = 2] = "InvalidNumberFormat";
+  ParseErrorCode2[ParseErrorCode2["PropertyNameExpected"] = 3] = "PropertyNameExpected";
+  ParseErrorCode2[ParseErrorCode2["ValueExpected"] = 4] = "ValueExpected";
+  ParseErrorCode2[ParseErrorCode2["ColonExpected"] = 5] = "ColonExpected";
+  ParseErrorCode2[ParseErrorCode2["CommaExpected"] = 6] = "CommaExpected";
+  ParseErrorCode2[ParseErrorCode2["CloseBraceExpected"] = 7] = "CloseBraceExpected";
+  ParseErrorCode2[ParseErrorCode2["CloseBracketExpected"] = 8] = "CloseBracketExpected";
+  ParseErrorCode2[ParseErrorCode2["EndOfFileExpected"] = 9] = "EndOfFileExpected";
+  ParseErrorCode2[ParseErrorCode2["InvalidCommentToken"] = 10] = "InvalidCommentToken";
+  ParseErrorCode2[ParseErrorCode2["UnexpectedEndOfComment"] = 11] = "UnexpectedEndOfComment";
+  ParseErrorCode2[ParseErrorCode2["UnexpectedEndOfString"] = 12] = "UnexpectedEndOfString";
+  ParseErrorCode2[ParseErrorCode2["UnexpectedEndOfNumber"] = 13] = "UnexpectedEndOfNumber";
+  ParseErrorCode2[ParseErrorCode2["InvalidUnicode"] = 14] = "InvalidUnicode";
+  ParseErrorCode2[ParseErrorCode2["InvalidEscapeCharacter"] = 15] = "InvalidEscapeCharacter";
+  ParseErrorCode2[ParseErrorCode2["InvalidCharacter"] = 16] = "InvalidCharacter";
+})(ParseErrorCode || (ParseErrorCode = {}));
+
+// src/domain/version-file.ts
+var import_node_buffer = require("node:buffer");
+var import_node_path3 = require("node:path");
+
+// src/domain/configuration.ts
+var configurationFile = "flight-launch.json";
+var maxConfigurationBytes = 64 * 1024;
+var environmentName = /^[A-Za-z_][A-Za-z0-9_]*$/;
+var relativePath = /^(?![/-])(?!(?:.*\/)?\.\.(?:\/|$))[^\u0000-\u001f\u007f\\]+$/;
+var imageReference = /^[a-z0-9][A-Za-z0-9._/:@-]*$/;
+var folder = (allowed) => external_exports.string({ error: allowed }).regex(relativePath, { error: allowed }).transform(normalizePath);
+var subfolder = (allowed) => folder(allowed).refine((path6) => path6 !== ".", { error: allowed });
+var command = external_exports.string({ error: "a shell command" }).regex(/^[^\0]*[^\s\0][^\0]*$/, { error: "a shell command" }).max(4096, { error: "a shell command of at most 4096 characters" });
+var anyPath = (allowed) => external_exports.string({ error: allowed }).regex(/^(?![/-])[^\u0000-\u001f\u007f\\]+$/, { error: allowed }).transform(normalizePath);
+var plain = "without a leading `/` or `-`, and without `..`, `\\` and control characters";
+var inRepository = `a path inside the repository, ${plain}`;
+var jsonPointer = "a JSON pointer such as `/version`";
+var onePattern = "a regular expression with exactly one group";
+var clientFolder = subfolder(`a subfolder of the repository, ${plain}`).default("client");
+var serverFolder = folder(`${inRepository}; \`.\` for the whole repository`).default("server");
+var installInput = anyPath(
+  "a path relative to the client that stays inside the repository, without a leading `/` or `-`"
+);
+var variable = external_exports.string({ error: "the name of an environment variable" }).regex(environmentName, { error: "the name of an environment variable" }).refine((name) => !["PATH", "HOME", "CI"].includes(name), {
+  error: "a variable other than PATH, HOME and CI, which the build container sets itself"
+});
+var versionFile = external_exports.union(
+  [
+    subfolder(inRepository),
+    external_exports.strictObject({
+      file: subfolder(inRepository),
+      pointer: external_exports.string({ error: jsonPointer }).regex(/^(?:\/(?:[^~/]|~[01])*)+$/, { error: jsonPointer })
+    }),
+    external_exports.strictObject({
+      file: subfolder(inRepository),
+      pattern: external_exports.string({ error: onePattern }).refine(hasOneGroup, { error: onePattern })
+    })
+  ],
+  {
+    error: `a path, or an object with \`file\` and \`pointer\` (${jsonPointer}), or with \`file\` and \`pattern\` (${onePattern})`
+  }
+);
+var schema = external_exports.strictObject(
+  {
+    $schema: external_exports.string({ error: "the address of a JSON Schema" }).optional().meta({ description: "For editors; flight-launch does not read it." }),
+    client: external_exports.strictObject(
+      {
+        folder: clientFolder.meta({ description: "Folder of the client in the repository." }),
+        image: external_exports.string({ error: "a Docker image such as `node:22-slim`" }).regex(imageReference, { error: "a Docker image such as `node:22-slim`" }).optional().meta({
+          description: "Image that the client is built in. Default: Node of the version that the project names."
+        }),
+        install: command.optional().meta({ description: "Installs dependencies, with network. Default: from the lockfile." }),
+        build: command.optional().meta({ description: "Builds the client. Default: the script `build`." }),
+        output: subfolder(`a subfolder of the client, ${plain}`).optional().meta({
+          description: "What the build leaves, relative to the client. Default: `dist` or `build`."
+        }),
+        env: external_exports.array(variable, { error: "a list of names of environment variables" }).default([]).meta({ description: "Variables of the app's Dokku configuration that the build may read." }),
+        inputs: external_exports.array(subfolder(inRepository), { error: "a list of paths inside the repository" }).default([]).meta({ description: "Other paths of the repository that the build reads." }),
+        installInputs: external_exports.array(installInput, { error: "a list of paths relative to the client" }).default([]).meta({ description: "More that the install phase needs, relative to the client." }),
+        network: external_exports.boolean({ error: "`true` or `false`" }).default(false).meta({ description: "Whether the build phase may use the network." })
+      },
+      { error: "an object" }
+    ).prefault({}),
+    server: external_exports.strictObject(
+      {
+        folder: serverFolder.meta({
+          description: "Folder of the server in the repository; the apps' build-dir."
+        }),
+        public: subfolder(`a subfolder of the server, ${plain}`).default("public").meta({ description: "Where the built client is placed, relative to the server." })
+      },
+      { error: "an object" }
+    ).prefault({}),
+    versionFiles: external_exports.array(versionFile, { error: "a list of version files" }).optional().meta({
+      description: "Files that hold the version; a release writes it to all of them, and the first that exists is shown."
+    })
+  },
+  { error: "an object" }
+).meta({ title: "flight-launch.json", description: "How flight-launch builds and releases this monorepo." });
+function parseConfiguration(text2) {
+  const file2 = parseJson(text2 ?? "{}");
+  const result = schema.safeParse(file2, { reportInput: true });
+  const problems = (result.error?.issues ?? []).flatMap(describeIssue).concat(crossFieldProblems(file2));
+  if (problems.length > 0 || !result.success) throw configurationError(problems);
+  const { $schema: _, ...configuration2 } = result.data;
+  return configuration2;
+}
+function configurationError(problems) {
+  return new UserError(
+    `${configurationFile} has ${problems.length === 1 ? "a mistake" : `${String(problems.length)} mistakes`}`,
+    { details: problems, remedy: `Mend ${configurationFile}, commit and push again.`, exit: 2 }
+  );
+}
+function parseJson(text2) {
+  const json3 = text2.startsWith("\uFEFF") ? text2.slice(1) : text2;
+  try {
+    return JSON.parse(json3);
+  } catch (error62) {
+    if (!(error62 instanceof SyntaxError)) throw error62;
+    throw configurationError([`not valid JSON: ${printable(error62.message)}${lineOf(json3, error62.message)}`]);
+  }
+}
+function lineOf(text2, message) {
+  const position = /at position (\d+)/.exec(message)?.[1];
+  if (position === void 0 || message.includes("line")) return "";
+  return `, line ${String(text2.slice(0, Number(position)).split("\n").length)}`;
+}
+function describeIssue(issue2) {
+  if (issue2.code === "unrecognized_keys") {
+    return issue2.keys.map(
+      (key) => `${pathText([...issue2.path, key])}: unknown key; allowed here: ${allowedKeys(issue2.path).join(", ")}`
+    );
+  }
+  return [`${pathText(issue2.path)}: found ${describeValue(issue2.input)}; allowed: ${issue2.message}`];
+}
+function allowedKeys(path6) {
+  if (path6[0] === "versionFiles") return ["file", "pointer", "pattern"];
+  const shape = path6[0] === "client" ? schema.shape.client.def.innerType.shape : path6[0] === "server" ? schema.shape.server.def.innerType.shape : schema.shape;
+  return Object.keys(shape).filter((key) => key !== "$schema");
+}
+function pathText(path6) {
+  const text2 = path6.map((part) => typeof part === "number" ? `[${String(part)}]` : `.${printable(String(part))}`).join("").replace(/^\./, "");
+  return text2 === "" ? "(whole file)" : text2;
+}
+var ifValid = (inner) => external_exports.union([inner, external_exports.unknown().transform(() => void 0)]);
+var compared = external_exports.object({
+  client: ifValid(
+    external_exports.object({
+      folder: ifValid(clientFolder),
+      env: ifValid(external_exports.array(ifValid(variable)).default([])),
+      installInputs: ifValid(external_exports.array(ifValid(installInput)).default([]))
+    }).prefault({})
+  ),
+  server: ifValid(external_exports.object({ folder: ifValid(serverFolder) }).prefault({}))
+});
+function crossFieldProblems(file2) {
+  const { client, server } = compared.safeParse(file2).data ?? {};
+  const problems = [];
+  const env = (client?.env ?? []).filter((name) => name !== void 0);
+  const repeated = env.filter((name, index) => env.indexOf(name) !== index);
+  for (const name of new Set(repeated)) {
+    problems.push(`client.env: found "${name}" more than once; allowed: each variable once`);
+  }
+  const folder2 = client?.folder;
+  if (folder2 === void 0) return problems;
+  if (server?.folder !== void 0 && isInside(server.folder, folder2)) {
+    problems.push(
+      `server.folder: found "${printable(server.folder)}", which lies in client.folder "${printable(folder2)}"; allowed: a folder outside of the client`
+    );
+  }
+  for (const [index, path6] of (client?.installInputs ?? []).entries()) {
+    if (path6 === void 0) continue;
+    const resolved = normalizePath(`${folder2}/${path6}`);
+    if (resolved === ".." || resolved.startsWith("../")) {
+      problems.push(
+        `client.installInputs[${String(index)}]: found "${printable(path6)}", which leaves the repository; allowed: a path relative to the client that stays inside`
+      );
+    }
+  }
+  return problems;
+}
+function hasOneGroup(pattern) {
+  try {
+    return new RegExp(`${pattern}|`, "u").exec("")?.length === 2;
+  } catch {
+    return false;
+  }
+}
+
+// src/domain/version-file.ts
+function versionFiles({ client, server, versionFiles: named }) {
+  if (named === void 0) {
+    const inServer = server.folder === "." ? "VERSION" : `${server.folder}/VERSION`;
+    const inClient = (name, ...pointers) => pointers.map((pointer) => ({ path: `${client.folder}/${name}`, kind: "json", pointer }));
+    return [
+      ...[.../* @__PURE__ */ new Set(["VERSION", inServer, `${client.folder}/VERSION`])].map(
+        (path6) => ({ path: path6, kind: "text" })
+      ),
+      ...inClient("package.json", "/version"),
+      // npm keeps the version a second time since lockfile version 2.
+      ...inClient("package-lock.json", "/version", "/packages//version"),
+      ...inClient("npm-shrinkwrap.json", "/version", "/packages//version")
+    ];
+  }
+  return named.map((entry) => {
+    if (typeof entry === "string") return { path: entry, kind: "text" };
+    const { file: path6 } = entry;
+    return "pointer" in entry ? { path: path6, kind: "json", pointer: entry.pointer } : { path: path6, kind: "pattern", pattern: entry.pattern };
+  });
+}
+function readVersion(file2, text2) {
+  const found = find(file2, text2.replace(/^\uFEFF/, ""));
+  return typeof found === "string" && isShown(found) ? found : void 0;
+}
+function isShown(text2) {
+  return /^[\x21-\x7e]{1,64}$/.test(text2);
+}
+function find(file2, text2) {
+  switch (file2.kind) {
+    case "text":
+      return text2.trim();
+    case "json":
+      return pointed(parse5(text2)?.value, pathOf(file2.pointer));
+    case "pattern":
+      return new RegExp(file2.pattern, "mu").exec(text2)?.[1];
+  }
+}
+function parse5(text2) {
+  try {
+    return { value: JSON.parse(text2) };
+  } catch (error62) {
+    if (error62 instanceof SyntaxError) return void 0;
+    throw error62;
+  }
+}
+function pathOf(pointer) {
+  return pointer.slice(1).split("/").map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+function pointed(json3, path6) {
+  let value = json3;
+  for (const key of path6) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return void 0;
+    value = value[key];
+  }
+  return value;
+}
+var maxVersionFileBytes = 16 * 1024 ** 2;
+var maxPatternFileBytes = 1024 ** 2;
+var manifests = ["package.json", "package-lock.json", "npm-shrinkwrap.json"];
+function writeVersion(places, content, version2) {
+  const path6 = places[0]?.path ?? "";
+  const written = manifests.includes(import_node_path3.posix.basename(path6)) ? manifestVersion(version2) : version2;
+  const original = decode3(path6, content);
+  const bom = /^\uFEFF?/.exec(original)?.[0] ?? "";
+  let text2 = original.slice(bom.length);
+  for (const place2 of places) {
+    const { start, end: end3 } = locate(place2, text2);
+    text2 = text2.slice(0, start) + (place2.kind === "json" ? JSON.stringify(written) : written) + text2.slice(end3);
+    if (readVersion(place2, text2) !== written) {
+      throw new UserError(`${path6} would not read as ${written} after it is written`);
+    }
+  }
+  if (bom + text2 === original) throw new UserError(`${path6} has the version ${written} already`);
+  return Buffer.from(bom + text2);
+}
+function decode3(path6, content) {
+  if (content.length > maxVersionFileBytes) throw new UserError(`${path6} is too long for a version file`);
+  if (!(0, import_node_buffer.isUtf8)(content)) throw new UserError(`${path6} is not UTF-8`);
+  const text2 = content.toString();
+  if (/^(?:<{7}|>{7})(?: |$)/m.test(text2)) throw new UserError(`${path6} has conflict markers`);
+  return text2;
+}
+function locate(place2, text2) {
+  switch (place2.kind) {
+    case "text":
+      if (readVersion(place2, text2) === void 0)
+        throw new UserError(`${place2.path} is not a version in one line`);
+      return { start: text2.length - text2.trimStart().length, end: text2.trimEnd().length };
+    case "json":
+      return locateJson(place2, text2);
+    case "pattern":
+      return locatePattern(place2, text2);
+  }
+}
+function locateJson(place2, text2) {
+  const json3 = parse5(text2);
+  if (json3 === void 0) throw new UserError(`${place2.path} is not valid JSON`);
+  const path6 = pathOf(place2.pointer);
+  const location = path6.map(
+    (key, depth) => Array.isArray(pointed(json3.value, path6.slice(0, depth))) ? Number(key) : key
+  );
+  const tree = parseTree2(text2);
+  const node2 = tree === void 0 ? void 0 : findNodeAtLocation2(tree, location);
+  if (node2 === void 0 || readVersion(place2, text2) === void 0) {
+    throw new UserError(`${place2.path} has no version at ${printable(place2.pointer)}`);
+  }
+  return { start: node2.offset, end: node2.offset + node2.length };
+}
+function locatePattern(place2, text2) {
+  if (text2.length > maxPatternFileBytes) throw new UserError(`${place2.path} is too long for a pattern`);
+  const pattern = printable(place2.pattern);
+  const matches = [...text2.matchAll(new RegExp(place2.pattern, "dgmu"))];
+  if (matches.length > 1) {
+    throw new UserError(`${place2.path} has ${String(matches.length)} places that match ${pattern}`);
+  }
+  const range = matches[0]?.indices?.[1];
+  if (range === void 0 || readVersion(place2, text2) === void 0) {
+    throw new UserError(`${place2.path} has no version that matches ${pattern}`);
+  }
+  return { start: range[0], end: range[1] };
+}
+function planVersionFiles(files, contents, version2, named) {
+  const changes = /* @__PURE__ */ new Map();
+  const problems = [];
+  for (const path6 of new Set(files.map((file2) => file2.path))) {
+    const content = contents.get(path6);
+    if (content === void 0) {
+      if (named) problems.push(`${path6} is named in ${configurationFile} and is no file of the commit`);
+      continue;
+    }
+    const places = files.filter((file2) => file2.path === path6 && (named || !lacks(file2, content)));
+    if (places.length === 0) continue;
+    try {
+      changes.set(path6, writeVersion(places, content, version2));
+    } catch (error62) {
+      if (!(error62 instanceof UserError)) throw error62;
+      problems.push(error62.message);
+    }
+  }
+  if (changes.size === 0 && problems.length === 0) {
+    problems.push(
+      `there is no version file: name those of the repository in ${configurationFile}, "versionFiles"`
+    );
+  }
+  return { changes, problems };
+}
+function lacks(file2, content) {
+  if (file2.kind !== "json") return false;
+  const json3 = parse5(content.toString().replace(/^\uFEFF/, ""));
+  return json3 !== void 0 && pointed(json3.value, pathOf(file2.pointer)) === void 0;
+}
+
+// src/operations/configuration.ts
+async function readConfiguration(source) {
+  const entry = await source.entry(configurationFile);
+  return parseConfiguration(await readText(source, entry, maxConfigurationBytes));
+}
+async function readText(source, entry, maxBytes) {
+  if (entry === void 0) return void 0;
+  if (entry.mode !== "100644" && entry.mode !== "100755") {
+    throw new UserError(`${printable(entry.path)} is not a regular file`, {
+      remedy: "Commit the file itself."
+    });
+  }
+  return (await source.read(entry, maxBytes)).toString("utf8");
+}
+
+// src/operations/release-runs.ts
+async function unfinishedReleases({ releases }, pipeline4) {
+  const all = await Promise.all(
+    (await releases.list(pipeline4)).map(async (record3) => ({
+      record: record3,
+      journal: await releases.journal(pipeline4, record3.version)
+    }))
+  );
+  return all.filter(({ journal }) => !hasEnded(journal));
+}
+async function buildsOfReleases(services, pipeline4) {
+  return (await unfinishedReleases(services, pipeline4)).flatMap(
+    ({ journal }) => lastStep(journal, "deployed")?.build ?? []
+  );
+}
+function unfinishedRelease({ clock }, pipeline4, { record: { version: version2, by, createdAt }, journal }) {
+  return new UserError(
+    `release ${version2}, begun by ${by.name} ${formatAge(clock.now(), createdAt)}, has not ended: ${describeProgress(journal)}`,
+    {
+      remedy: `Go on with it: \`dokku flight-launch:release ${version2} --resume --pipeline ${pipeline4}\`; --abort in place of --resume gives it up.`,
+      exit: exitStatus.locked
+    }
+  );
+}
+async function openRelease({ releases }, pipeline4, version2) {
+  const record3 = await releases.read(pipeline4, version2);
+  if (record3 === void 0) {
+    const known = (await releases.list(pipeline4)).map((release3) => release3.version);
+    throw new UserError(`there is no release ${version2} in pipeline ${pipeline4}`, {
+      ...known.length === 0 ? {} : { details: [`releases: ${known.slice(-10).join(", ")}`] },
+      remedy: `\`dokku flight-launch:release ${version2}\` begins it.`
+    });
+  }
+  return { record: record3, journal: await releases.journal(pipeline4, version2) };
+}
+
+// src/operations/release.ts
+async function beginRelease(services, pipeline4, request, detach) {
+  return startJob(services, pipeline4.name, "release", detach, async () => {
+    const record3 = await planRelease(services, pipeline4, request);
+    describe3(services, pipeline4, record3);
+    await services.releases.create(pipeline4.name, record3);
+    return { kind: "release", version: record3.version };
+  });
+}
+async function showRelease(services, pipeline4, request) {
+  const { terminal, locks } = services;
+  const record3 = await locks.pipeline(
+    pipeline4.name,
+    "release --dry-run",
+    () => planRelease(services, pipeline4, request)
+  );
+  describe3(services, pipeline4, record3);
+  const message = request.message === void 0 ? "" : ` --message '${request.message.replaceAll("'", `'"'"'`)}'`;
+  terminal.step("Nothing was changed. To do exactly this:");
+  terminal.detail(
+    `dokku flight-launch:release ${record3.version} --from ${record3.from}${message}${request.hold ? " --hold" : ""} --pipeline ${pipeline4.name}`
+  );
+}
+async function resumeRelease(services, pipeline4, version2, detach) {
+  const { journal } = await openRelease(services, pipeline4.name, version2);
+  if (lastStep(journal, "finished") !== void 0) {
+    services.terminal.step(`Release ${version2} is done already; nothing to do`);
+    return void 0;
+  }
+  return startJob(services, pipeline4.name, "release", detach, async () => {
+    const release3 = await openRelease(services, pipeline4.name, version2);
+    if (hasEnded(release3.journal)) {
+      throw new UserError(`release ${version2} was given up, or has ended meanwhile`, {
+        remedy: `\`dokku flight-launch:release ${version2} --pipeline ${pipeline4.name}\` begins it again.`
+      });
+    }
+    return { kind: "release", version: version2 };
+  });
+}
+async function planRelease(services, pipeline4, request) {
+  const [inTheWay2] = await unfinishedReleases(services, pipeline4.name);
+  if (inTheWay2 !== void 0) throw unfinishedRelease(services, pipeline4.name, inTheWay2);
+  const facts = await gatherReleaseFacts(services, pipeline4, request);
+  checkRelease(facts);
+  const { settings, origin } = facts;
+  if (origin === void 0 || "problems" in origin)
+    throw new Error("a release without an origin was let pass");
+  return draft(services, settings, request, { ...origin, version: facts.version });
+}
+function committerOf({ systemUser, hostName }, { committerName, committerEmail, signing }) {
+  return {
+    identity: { name: committerName, email: committerEmail ?? `${systemUser}@${hostName}` },
+    sign: signing === "deploy-key"
+  };
+}
+function draft(services, settings, { message, hold }, { version: version2, from, commit: commit2 }) {
+  return {
+    format: 1,
+    version: version2,
+    by: callerOf(services),
+    createdAt: services.clock.now(),
+    from,
+    base: commit2,
+    develop: settings.developBranch,
+    master: settings.masterBranch,
+    ...message === void 0 ? {} : { message },
+    hold,
+    ...committerOf(services, settings)
+  };
+}
+async function gatherReleaseFacts(services, pipeline4, request) {
+  const { dokku, workTree } = services;
+  const settings = effectiveSettings(pipeline4.settings);
+  const { staging, production } = pipeline4;
+  const [stagingExists, productionExists] = [
+    await dokku.appExists(staging),
+    await dokku.appExists(production)
+  ];
+  const underWay = [];
+  for (const app of [staging, production]) {
+    const note = await deployUnderWay(services, app);
+    if (note !== void 0) {
+      underWay.push(`${app} is being deployed (build ${note.build}) by ${note.env.SSH_NAME ?? "somebody"}`);
+    }
+  }
+  const facts = {
+    pipeline: pipeline4,
+    settings,
+    version: request.version ?? "of the next version",
+    stagingExists,
+    productionExists,
+    buildDir: productionExists ? await dokku.buildDir(production) : "",
+    scheduler: productionExists ? await dokku.scheduler(production) : "",
+    startedImage: productionExists ? await dokku.startedImage(production) : void 0,
+    stagingConfig: stagingExists ? await dokku.config(staging) : {},
+    productionConfig: productionExists ? await dokku.config(production) : {},
+    underWay,
+    freeDisk: await workTree.freeDisk(),
+    upstreamProblems: [],
+    branches: void 0,
+    tags: void 0,
+    origin: void 0,
+    configuration: void 0,
+    sourceProblems: [],
+    merges: void 0,
+    push: void 0
+  };
+  await toProblems(facts.upstreamProblems, () => addUpstreamFacts(services, facts, request));
+  return facts;
+}
+async function addUpstreamFacts(services, facts, request) {
+  const { pipeline: pipeline4, settings } = facts;
+  const upstream = services.upstream(pipeline4);
+  await upstream.fetch();
+  const [branches, tags2] = [await upstream.branches(), await upstream.tags()];
+  facts.branches = branches;
+  facts.tags = new Set(tags2.keys());
+  facts.version = request.version ?? nextVersion(settings.versionScheme, {
+    taken: [...tags2.keys(), ...branchedVersions(branches.keys())],
+    now: services.clock.now(),
+    ...request.increment === void 0 ? {} : { increment: request.increment }
+  });
+  const live = facts.stagingExists ? await findLive(services, pipeline4.name, pipeline4.staging, "staging") : { state: "not-deployed" };
+  facts.origin = chooseOrigin(pipeline4, settings, request.from, live, branches);
+  const branch3 = releaseBranch(facts.version);
+  const { origin } = facts;
+  if ("problems" in origin) {
+    const any2 = branches.values().next().value;
+    if (any2 !== void 0) facts.push = await tryPush(upstream, branch3, any2, branches);
+    return;
+  }
+  if (!await upstream.has(origin.commit)) await upstream.take(pipeline4.staging, origin.commit);
+  await toProblems(facts.sourceProblems, async () => {
+    const record3 = draft(services, settings, request, { ...origin, version: facts.version });
+    const { configuration: configuration2, commit: commit2, problems } = await releaseCommit(upstream, record3);
+    facts.configuration = configuration2;
+    facts.sourceProblems.push(...problems);
+    facts.merges = await mergesOf(
+      upstream,
+      commit2,
+      [settings.developBranch, settings.masterBranch],
+      branches
+    );
+  });
+  facts.push = await tryPush(upstream, branch3, origin.commit, branches);
+}
+async function tryPush(upstream, branch3, commit2, branches) {
+  if (branches.has(branch3)) return { accepted: true };
+  return upstream.push([{ ref: `refs/heads/${branch3}`, to: commit2, from: null }], true);
+}
+async function mergesOf(upstream, commit2, targets, branches) {
+  const merges = /* @__PURE__ */ new Map();
+  for (const target of new Set(targets)) {
+    const head2 = branches.get(target);
+    if (head2 !== void 0) merges.set(target, await upstream.merge(head2, commit2));
+  }
+  return merges;
+}
+async function releaseCommit(upstream, record3) {
+  const source = upstream.source(record3.base);
+  const configuration2 = await readConfiguration(source);
+  const files = versionFiles(configuration2);
+  const contents = /* @__PURE__ */ new Map();
+  for (const entry of await source.entries(files.map(({ path: path6 }) => path6))) {
+    if (entry.mode !== "100644" && entry.mode !== "100755") continue;
+    contents.set(entry.path, await source.read(entry, maxVersionFileBytes));
+  }
+  const { changes, problems } = planVersionFiles(
+    files,
+    contents,
+    record3.version,
+    configuration2.versionFiles !== void 0
+  );
+  const commit2 = await upstream.commit({
+    tree: await upstream.treeWith(record3.base, changes),
+    parents: [record3.base],
+    message: bumpMessage(record3),
+    by: record3.identity,
+    at: record3.createdAt,
+    sign: record3.sign
+  });
+  return { configuration: configuration2, commit: commit2, problems };
+}
+async function toProblems(problems, work) {
+  try {
+    await work();
+  } catch (error62) {
+    if (!(error62 instanceof UserError)) throw error62;
+    const remedy = error62.remedy === void 0 ? "" : `. ${error62.remedy}`;
+    problems.push(`${[error62.message, ...error62.details].join("; ")}${remedy}`);
+  }
+}
+function describe3({ terminal }, pipeline4, { version: version2, from, base, develop, master, hold }) {
+  const targets = [.../* @__PURE__ */ new Set([develop, master])].join(" and ");
+  terminal.header(`Release ${version2} of pipeline ${pipeline4.name}`);
+  terminal.detail(
+    `branch ${releaseBranch(version2)} from ${from === "staging" ? `what is live on ${pipeline4.staging}` : from}, commit ${base.slice(0, 8)}`
+  );
+  terminal.detail(`to ${pipeline4.staging}${hold ? ", where it waits" : ""}, then to ${pipeline4.production}`);
+  terminal.detail(`then merged into ${targets}, and tagged ${version2}`);
+}
+
+// src/operations/release-finish.ts
+async function finishUpstream(services, upstream, finish3, announce2) {
+  const { terminal } = services;
+  const targets = targetsOf(finish3);
+  for (let attempt = 1; ; attempt++) {
+    await upstream.fetch();
+    const plan = await planFinish(upstream, finish3);
+    if (plan === void 0) {
+      terminal.step(`Upstream has ${finish3.version} merged and tagged already`);
+      return;
+    }
+    if (plan.branchKept !== void 0) terminal.warn(plan.branchKept);
+    await announce2(plan.merging);
+    const result = await upstream.push(plan.updates).catch((error62) => {
+      if (attempt > 1 || !(error62 instanceof UserError)) throw error62;
+      terminal.warn(`flight-launch: ${error62.message}`);
+      return void 0;
+    });
+    if (result?.accepted === true) {
+      terminal.step(`Merged into ${targets.join(" and ")}, tagged ${finish3.version}`);
+      return;
+    }
+    if (attempt > 1 && result !== void 0) throw notTaken(finish3, result);
+    terminal.step("Looking at what upstream has now, and trying once more");
+  }
+}
+function notTaken({ version: version2 }, { refused: refused2 }) {
+  return new UserError(`upstream did not take the merge of release ${version2}; production runs it`, {
+    details: refused2.map(({ ref, reason }) => `${ref}: ${reason}`),
+    remedy: "Mend what is listed (a protected branch has to let the deploy key push), then resume.",
+    exit: exitStatus.resumable
+  });
+}
+function targetsOf({ develop, master }) {
+  return [.../* @__PURE__ */ new Set([develop, master])];
+}
+async function planFinish(upstream, finish3) {
+  const { version: version2, commit: commit2 } = finish3;
+  const branches = await upstream.branches();
+  const tagged = (await upstream.tags()).get(version2);
+  if (tagged !== void 0 && tagged.commit !== commit2) {
+    throw new UserError(
+      `upstream has a tag ${version2} on another commit, ${tagged.commit.slice(0, 8)}; production runs ${commit2.slice(0, 8)}`,
+      { remedy: "Remove that tag, or keep it and merge by hand.", exit: exitStatus.resumable }
+    );
+  }
+  const moves = [];
+  const merges = /* @__PURE__ */ new Map();
+  for (const branch3 of targetsOf(finish3)) {
+    const head3 = branches.get(branch3);
+    if (head3 === void 0) {
+      throw new UserError(`there is no branch ${branch3} upstream any more`, {
+        remedy: "Push it there, then resume.",
+        exit: exitStatus.resumable
+      });
+    }
+    if (await upstream.contains(head3, commit2)) continue;
+    const merge2 = await upstream.merge(head3, commit2);
+    merges.set(branch3, merge2);
+    if (merge2.tree === void 0) continue;
+    const to = await upstream.commit({
+      tree: merge2.tree,
+      parents: [head3, commit2],
+      message: mergeMessage(finish3, branch3),
+      by: finish3.identity,
+      at: finish3.at,
+      sign: finish3.sign
+    });
+    moves.push({ branch: branch3, from: head3, to });
+  }
+  const conflicts = conflictLines(merges);
+  if (conflicts.length > 0) {
+    throw new UserError(`release ${version2} cannot be merged; production runs it`, {
+      details: conflicts,
+      remedy: `Merge ${releaseBranch(version2)} by hand into what conflicts and push that, then resume.`,
+      exit: exitStatus.resumable
+    });
+  }
+  const tag = tagged?.object ?? await upstream.tag({
+    name: version2,
+    commit: commit2,
+    message: tagMessage(finish3),
+    by: finish3.identity,
+    at: finish3.at,
+    sign: finish3.sign
+  });
+  const updates = moves.map(({ branch: branch3, from, to }) => ({
+    ref: `refs/heads/${branch3}`,
+    to,
+    from
+  }));
+  if (tagged === void 0) updates.push({ ref: `refs/tags/${version2}`, to: tag, from: null });
+  const name = releaseBranch(version2);
+  const head2 = branches.get(name);
+  if (head2 === commit2) updates.push({ ref: `refs/heads/${name}`, to: null, from: head2 });
+  if (updates.length === 0) return void 0;
+  return {
+    merging: { step: "merging", commit: commit2, tag, moves },
+    updates,
+    branchKept: head2 === void 0 || head2 === commit2 ? void 0 : `${name} stays upstream: it has commits that production does not run`
+  };
+}
+
+// src/operations/release-by-hand.ts
+async function finishRelease(services, pipeline4, { version: version2, message, dryRun }) {
+  const { locks, terminal, releases, clock } = services;
+  await locks.pipeline(pipeline4.name, "finish", async () => {
+    await refuseWhileUnfinished(services, pipeline4.name);
+    const settings = effectiveSettings(pipeline4.settings);
+    const upstream = services.upstream(pipeline4);
+    await upstream.fetch();
+    const commit2 = await promotedCommit(services, pipeline4, upstream, version2);
+    const finish3 = {
+      version: version2,
+      by: callerOf(services),
+      develop: settings.developBranch,
+      master: settings.masterBranch,
+      ...committerOf(services, settings),
+      ...message === void 0 ? {} : { message },
+      commit: commit2,
+      at: clock.now()
+    };
+    terminal.header(`Release ${version2} of pipeline ${pipeline4.name}`);
+    if (dryRun) {
+      await describe4(services, upstream, finish3);
+      return;
+    }
+    const record3 = await releases.read(pipeline4.name, version2);
+    const open6 = record3 !== void 0 && !hasEnded(await releases.journal(pipeline4.name, version2)) ? record3 : void 0;
+    await finishUpstream(services, upstream, finish3, async (merging) => {
+      if (open6 !== void 0) {
+        await releases.append(pipeline4.name, version2, { format: 1, at: finish3.at, ...merging });
+      }
+    });
+    await upstream.keep(releaseBranch(version2), null);
+    if (open6 !== void 0) {
+      await releases.append(pipeline4.name, version2, { format: 1, at: clock.now(), step: "finished", commit: commit2 });
+    }
+    terminal.step(`Release ${version2} is done`);
+  });
+  return void 0;
+}
+async function promotedCommit(services, pipeline4, upstream, version2) {
+  const { production, name } = pipeline4;
+  const live = await findLive(services, name, production, "production");
+  const commit2 = live.state === "build" ? live.record?.commit : void 0;
+  if (commit2 === void 0) {
+    throw new UserError(`${production} runs no build of flight-launch, so there is nothing to merge`, {
+      remedy: `Promote the build of ${releaseBranch(version2)} first.`
+    });
+  }
+  const branches = await upstream.branches();
+  const branch3 = branches.get(releaseBranch(version2));
+  const tagged = (await upstream.tags()).get(version2)?.commit;
+  if (tagged === commit2) return commit2;
+  if (branch3 === void 0) {
+    throw new UserError(`there is no branch ${releaseBranch(version2)} upstream`, {
+      remedy: "Push it there: it is what gets merged and tagged."
+    });
+  }
+  const { developBranch } = effectiveSettings(pipeline4.settings);
+  const develop = branches.get(developBranch);
+  const isOfBranch = await upstream.has(commit2) && await upstream.contains(branch3, commit2);
+  if (isOfBranch && (develop === void 0 || !await upstream.contains(develop, commit2))) return commit2;
+  throw new UserError(
+    `${production} runs commit ${commit2.slice(0, 8)}, which is not of ${releaseBranch(version2)}`,
+    { remedy: `Promote the build of ${releaseBranch(version2)} first.` }
+  );
+}
+async function describe4({ terminal }, upstream, finish3) {
+  const plan = await planFinish(upstream, finish3);
+  if (plan === void 0) {
+    terminal.step("Upstream has it merged and tagged already; nothing to do");
+    return;
+  }
+  for (const { ref, to } of plan.updates) {
+    terminal.detail(to === null ? `remove ${ref}` : `${ref} at ${to.slice(0, 8)}`);
+  }
+  if (plan.branchKept !== void 0) terminal.detail(plan.branchKept);
+  terminal.step("Nothing was changed");
+}
+
+// src/commands/finish.ts
+var usage3 = "finish VERSION [--pipeline NAME] [--message TEXT] [--dry-run]";
+var finish = {
+  usage: usage3,
+  about: "Merge and tag a release whose build was promoted by hand",
+  help: [
+    "The last step of `flight-launch:release` alone: merges release/VERSION, as far as production runs it, into the",
+    "develop and master branches, tags it VERSION and removes the branch, in one push. Refuses where production runs",
+    "something else."
+  ],
+  async run(services, args) {
+    const given = parseArguments(`flight-launch:${usage3}`, args, {
+      required: ["VERSION"],
+      values: ["pipeline", "message"],
+      flags: ["dry-run"]
+    });
+    const message = given.value("message");
+    if (message !== void 0) checkMessage(message);
+    const pipeline4 = await readPipeline(services, "finish", given.value("pipeline"));
+    const version2 = given.positional("VERSION") ?? "";
+    checkVersion(effectiveSettings(pipeline4.settings).versionScheme, version2);
+    return finishRelease(services, pipeline4, {
+      version: version2,
+      message: message?.trim(),
+      dryRun: given.flag("dry-run")
+    });
+  }
+};
+
 // src/commands/help.ts
 function helpCommand(commands2) {
   return {
@@ -30566,18 +32764,18 @@ function helpCommand(commands2) {
   };
 }
 function helpLines(commands2) {
-  return Object.values(commands2).map(({ usage: usage14, about }) => `    flight-launch:${usage14}, ${about}`).sort();
+  return Object.values(commands2).map(({ usage: usage16, about }) => `    flight-launch:${usage16}, ${about}`).sort();
 }
 function overview(commands2) {
-  const rows = Object.values(commands2).map(({ usage: usage14, about }) => [`flight-launch:${usage14}`, about]);
-  const width = Math.min(60, Math.max(...rows.map(([usage14]) => usage14.length)));
+  const rows = Object.values(commands2).map(({ usage: usage16, about }) => [`flight-launch:${usage16}`, about]);
+  const width = Math.min(60, Math.max(...rows.map(([usage16]) => usage16.length)));
   return [
     "Usage: dokku flight-launch[:COMMAND]",
     "",
     "Build the client of a monorepo on this host and deploy it with the server.",
     "",
     "Additional commands:",
-    ...rows.sort().map(([usage14, about]) => `    ${usage14.padEnd(width)}  ${about}`),
+    ...rows.sort().map(([usage16, about]) => `    ${usage16.padEnd(width)}  ${about}`),
     "",
     "Exit status: 0 done; 1 failed (nothing changed or put back); 2 wrong usage or configuration;",
     "             3 stopped half-way (can be resumed); 4 locked by another; 20 no such app."
@@ -30595,13 +32793,13 @@ function detailed(commands2, name) {
 }
 
 // src/commands/history.ts
-var usage3 = "history [NAME] [--format json]";
+var usage4 = "history [NAME] [--format json]";
 var history = {
-  usage: usage3,
-  about: "List deploys and promotes and rollbacks",
+  usage: usage4,
+  about: "List deploys and promotes and rollbacks and releases",
   help: ["The newest last: when, what, who, build, commit, version, image, result and how long it took."],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage3}`, args, { optional: ["NAME"], values: ["format"] });
+    const given = parseArguments(`flight-launch:${usage4}`, args, { optional: ["NAME"], values: ["format"] });
     const json3 = wantsJson(given);
     const { name } = await readPipeline(services, "history", given.positional("NAME"));
     const { store, terminal, clock } = services;
@@ -30612,32 +32810,31 @@ var history = {
       return void 0;
     }
     terminal.header(`History of pipeline ${name}`);
-    for (const entry of entries) terminal.detail(describe3(entry, clock.now()));
-    if (job !== void 0)
-      terminal.detail(`under way: ${job.kind} ${job.id} of ${job.build} by ${job.by.name}`);
+    for (const entry of entries) terminal.detail(describe5(entry, clock.now()));
+    if (job !== void 0) terminal.detail(`under way: ${describeJob(job)}, by ${job.by.name}`);
     return void 0;
   }
 };
 function toJson(entry) {
-  const { format: _, at: at2, ...rest } = entry;
-  return { at: new Date(at2).toISOString(), ...rest };
+  const { format: _, at: at3, ...rest } = entry;
+  return { at: new Date(at3).toISOString(), ...rest };
 }
-function describe3(entry, now) {
-  const { at: at2, kind, app, build: build2, commit, version: version2, by, result, durationMs, image: image2 } = entry;
-  const when = new Date(at2).toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
+function describe5(entry, now) {
+  const { at: at3, kind, app, build: build2, commit: commit2, version: version2, by, result, durationMs, image: image2 } = entry;
+  const when = new Date(at3).toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
   const who = by.fingerprint === void 0 ? by.name : `${by.name} (${by.fingerprint})`;
-  const what = `${kind} ${result} on ${app}: ${build2}, commit ${commit.slice(0, 8)}${version2 === void 0 ? "" : `, version ${version2}`}`;
+  const what = `${kind} ${result} on ${app}: ${build2}, commit ${commit2.slice(0, 8)}${version2 === void 0 ? "" : `, version ${version2}`}`;
   const from = image2 === void 0 ? "" : `, image ${image2.replace("sha256:", "").slice(0, 12)}`;
-  return `${when} (${formatAge(now, at2)}) ${what}${from}, by ${who}, took ${formatDuration(durationMs)}`;
+  return `${when} (${formatAge(now, at3)}) ${what}${from}, by ${who}, took ${formatDuration(durationMs)}`;
 }
 
 // src/commands/list.ts
-var usage4 = "list [--format json]";
+var usage5 = "list [--format json]";
 var list2 = {
-  usage: usage4,
+  usage: usage5,
   about: "List the pipelines of this host",
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage4}`, args, { values: ["format"] });
+    const given = parseArguments(`flight-launch:${usage5}`, args, { values: ["format"] });
     const json3 = wantsJson(given);
     const pipelines = await visiblePipelines(services, "list");
     const { terminal } = services;
@@ -30655,13 +32852,13 @@ var list2 = {
 };
 
 // src/commands/logs.ts
-var usage5 = "logs [JOB] [--pipeline NAME] [--follow]";
+var usage6 = "logs [JOB] [--pipeline NAME] [--follow]";
 var logs = {
-  usage: usage5,
-  about: "Show the output of a promote or rollback",
+  usage: usage6,
+  about: "Show the output of a promote or rollback or release",
   help: ["That of the last job where none is named. With --follow until it ends, with its exit status."],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage5}`, args, {
+    const given = parseArguments(`flight-launch:${usage6}`, args, {
       optional: ["JOB"],
       values: ["pipeline"],
       flags: ["follow"]
@@ -30674,13 +32871,13 @@ var logs = {
       throw new UserError(
         wanted2 === void 0 ? `pipeline ${name} has no job yet` : `there is no job ${quoted(wanted2)} in pipeline ${name}`,
         {
-          details: jobs.slice(-10).map(({ id, kind, build: build2 }) => `${id}: ${kind} of ${build2}`),
+          details: jobs.slice(-10).map(describeJob),
           remedy: "Name a job, or leave it out for the last one."
         }
       );
     }
     if (given.flag("follow")) return followJob(services, name, job);
-    await services.jobs.show(name, job.id);
+    await services.jobs.show(name, (job.kind === "release" ? void 0 : job.within) ?? job.id);
     return void 0;
   }
 };
@@ -30694,10 +32891,19 @@ async function requestPromotion(services, pipeline4, { kind, build: build2, dryR
     terminal.step(`${pipeline4.production} is on build ${build2?.name ?? ""} already; nothing to do`);
     return exitStatus.done;
   }
-  await describe4(services, pipeline4, plan.build, plan.pushedTo);
+  await describe6(services, pipeline4, plan.build, plan.pushedTo);
   for (const warning of plan.warnings) terminal.warn(warning);
-  if (!dryRun) return startJob(services, pipeline4.name, kind, plan.build, detach);
-  const named = kind === "promote" ? `--build ${plan.build.name}` : plan.build.name;
+  const { name, commit: commit2 } = plan.build;
+  if (!dryRun) {
+    return startJob(
+      services,
+      pipeline4.name,
+      kind,
+      detach,
+      () => Promise.resolve({ kind, build: name, commit: commit2 })
+    );
+  }
+  const named = kind === "promote" ? `--build ${name}` : name;
   terminal.step("Nothing was changed. To do exactly this, whatever is deployed meanwhile:");
   terminal.detail(`dokku flight-launch:${kind} ${named} --pipeline ${pipeline4.name}`);
   return exitStatus.done;
@@ -30726,7 +32932,7 @@ async function gatherFacts(services, pipeline4, build2) {
     freeDisk: await workTree.freeDisk()
   };
 }
-async function describe4({ terminal, clock, docker }, pipeline4, build2, pushedTo) {
+async function describe6({ terminal, clock, docker }, pipeline4, build2, pushedTo) {
   const image2 = await docker.image(capturedReference(pipeline4.name, build2.name));
   terminal.header(`${pipeline4.production} gets build ${build2.name}`);
   terminal.detail(
@@ -30740,9 +32946,9 @@ async function describe4({ terminal, clock, docker }, pipeline4, build2, pushedT
 }
 
 // src/commands/promote.ts
-var usage6 = "promote [--pipeline NAME] [--build BUILD] [--dry-run] [--detach]";
+var usage7 = "promote [--pipeline NAME] [--build BUILD] [--dry-run] [--detach]";
 var promote = {
-  usage: usage6,
+  usage: usage7,
   about: "Put staging's live build on production",
   help: [
     "Takes the image that was tested on staging, or that of BUILD, and releases it with the configuration of production.",
@@ -30750,7 +32956,7 @@ var promote = {
     "`flight-launch:logs --follow` picks it up again. What fails is put back."
   ],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage6}`, args, {
+    const given = parseArguments(`flight-launch:${usage7}`, args, {
       values: ["pipeline", "build"],
       flags: ["dry-run", "detach"]
     });
@@ -30790,7 +32996,7 @@ async function namedBuild({ store }, pipeline4, name) {
 }
 
 // src/domain/container-plan.ts
-var import_node_path3 = require("node:path");
+var import_node_path4 = require("node:path");
 var buildUser = { uid: 1500, gid: 1500 };
 var paths = {
   workspace: "workspace",
@@ -30865,10 +33071,10 @@ function startContainer(container2) {
   return ["start", "--attach", "--interactive", container2];
 }
 function copyOut(plan, container2, output2) {
-  return ["cp", `${container2}:${import_node_path3.posix.join(clientPath(plan), output2)}`, "-"];
+  return ["cp", `${container2}:${import_node_path4.posix.join(clientPath(plan), output2)}`, "-"];
 }
 function outputRoot(plan, output2) {
-  return import_node_path3.posix.basename(import_node_path3.posix.join(clientPath(plan), output2));
+  return import_node_path4.posix.basename(import_node_path4.posix.join(clientPath(plan), output2));
 }
 function isNothingThere(stderr) {
   return /Could not find the file|No such container:path/i.test(stderr);
@@ -30940,7 +33146,7 @@ function proxySecrets(proxy) {
   );
 }
 function clientPath({ folder: folder2 }) {
-  return import_node_path3.posix.join("/", paths.workspace, folder2);
+  return import_node_path4.posix.join("/", paths.workspace, folder2);
 }
 function hasNetwork(plan, phase) {
   return phase === "install" || plan.network;
@@ -30968,105 +33174,6 @@ function planRetention(stored2, keep2, inUse) {
   };
 }
 
-// src/domain/settings.ts
-var bytesBetween = (low, high) => ({
-  allowed: `a size between ${low} and ${high}, such as \`${low}\``,
-  accepts: (value) => {
-    const bytes = parseBytes(value);
-    return bytes !== void 0 && bytes >= (parseBytes(low) ?? 0) && bytes <= (parseBytes(high) ?? 0);
-  }
-});
-var wholeBetween = (low, high) => ({
-  allowed: `a whole number between ${String(low)} and ${String(high)}`,
-  accepts: (value) => /^[0-9]{1,7}$/.test(value) && Number(value) >= low && Number(value) <= high
-});
-var definitions = {
-  "client-image": {
-    about: "image for client builds where flight-launch.json names none; {version} is the Node version of the project",
-    fallback: "node:{version}-slim",
-    allowed: "a Docker image such as `node:{version}-slim`",
-    accepts: (value) => /^[a-z0-9](?:[A-Za-z0-9._/:@-]|\{version\})*$/.test(value)
-  },
-  memory: { about: "memory of a build container", fallback: "2g", ...bytesBetween("64m", "512g") },
-  cpus: {
-    about: "CPUs of a build container",
-    fallback: "2",
-    allowed: "a number between 0.1 and 256",
-    accepts: (value) => /^[0-9]{1,3}(?:\.[0-9]{1,2})?$/.test(value) && Number(value) >= 0.1 && Number(value) <= 256
-  },
-  processes: {
-    about: "processes and threads of a build container",
-    fallback: "1024",
-    ...wholeBetween(16, 65536)
-  },
-  "build-timeout": {
-    about: "time for each phase of a client build",
-    fallback: "15m",
-    allowed: "a duration between 5s and 6h, such as `15m`",
-    accepts: (value) => {
-      const duration3 = parseDuration(value);
-      return duration3 !== void 0 && duration3 >= 5 && duration3 <= 6 * 3600;
-    }
-  },
-  "output-limit": { about: "size of a built client", fallback: "1g", ...bytesBetween("1k", "64g") },
-  "log-limit": { about: "log of one phase of a client build", fallback: "16m", ...bytesBetween("1k", "1g") },
-  "ca-file": {
-    about: "file of further CA certificates on the host, for the install phase",
-    fallback: "",
-    allowed: "the absolute path of a file on the host",
-    accepts: (value) => /^\/[^\0\n]{1,1000}$/.test(value)
-  },
-  proxy: {
-    about: "HTTP proxy, for the install phase",
-    fallback: "",
-    allowed: "a URL such as `http://proxy.example:3128`",
-    accepts: (value) => /^https?:\/\/[^\s"'\\]+$/.test(value) && URL.canParse(value)
-  },
-  keep: { about: "live builds of each app kept for rollback", fallback: "5", ...wholeBetween(1, 100) }
-};
-var settingNames = Object.keys(definitions);
-function describeSetting(name) {
-  return definitions[name];
-}
-function settingName(text2) {
-  const name = settingNames.find((known) => known === text2);
-  if (name !== void 0) return name;
-  throw new UsageError(`there is no setting ${quoted(text2)}`, {
-    details: settingNames.map((known) => `${known}: ${definitions[known].about}`),
-    remedy: "Use one of these."
-  });
-}
-function checkSetting(name, value) {
-  if (definitions[name].accepts(value)) return;
-  const shown = name === "proxy" ? value.replace(/[^/]*@/s, "REDACTED@") : value;
-  throw new UsageError(`${name} cannot be ${quoted(shown)}`, {
-    remedy: `It takes ${definitions[name].allowed}.`
-  });
-}
-function effectiveSettings(stored2) {
-  const value = (name) => stored2[name] ?? definitions[name].fallback;
-  const bytes = (name) => parseBytes(value(name)) ?? 0;
-  const optional2 = (name) => value(name) === "" ? void 0 : value(name);
-  return {
-    clientImage: stored2["client-image"],
-    memory: bytes("memory"),
-    cpus: Number(value("cpus")),
-    processes: Number(value("processes")),
-    buildTimeout: parseDuration(value("build-timeout")) ?? 0,
-    outputLimit: bytes("output-limit"),
-    logLimit: bytes("log-limit"),
-    caFile: optional2("ca-file"),
-    proxy: optional2("proxy"),
-    keep: Number(value("keep"))
-  };
-}
-function displaySetting(name, value) {
-  if (name !== "proxy" || value === "") return value;
-  const url2 = new URL(value);
-  if (url2.password !== "") url2.password = "REDACTED";
-  return url2.toString();
-}
-
 // src/operations/retention.ts
 var promotedRef = (build2) => `refs/flight-launch/builds/${build2}`;
 async function findRemovable(services, name) {
@@ -31077,8 +33184,9 @@ async function findRemovable(services, name) {
     for (const { build: build2 } of await appContainers(services, app)) if (build2 !== void 0) inUse.add(build2);
   }
   for (const note of await store.notes()) inUse.add(note.build);
-  const unfinished = await unfinishedJob(services, name);
-  if (unfinished !== void 0) inUse.add(unfinished.job.build);
+  for (const { job } of await unfinishedJobs(services, name))
+    if (job.kind !== "release") inUse.add(job.build);
+  for (const build2 of await buildsOfReleases(services, name)) inUse.add(build2);
   const builds = await store.builds(name);
   const left = new Set(await store.buildNames(name));
   return planRetention(
@@ -31109,24 +33217,24 @@ async function applyRetention({ store, docker, locks, repository }, name, plan) 
 }
 
 // src/commands/prune.ts
-var usage7 = "prune [NAME] [--dry-run]";
+var usage8 = "prune [NAME] [--dry-run]";
 var prune = {
-  usage: usage7,
+  usage: usage8,
   about: "Remove stored builds that are not kept for rollback",
   help: ["The setting `keep` says how many live builds of each app stay. Every deploy prunes as well."],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage7}`, args, { optional: ["NAME"], flags: ["dry-run"] });
+    const given = parseArguments(`flight-launch:${usage8}`, args, { optional: ["NAME"], flags: ["dry-run"] });
     const { name } = await readPipeline(services, "prune", given.positional("NAME"));
     const { locks, terminal } = services;
     await locks.pipeline(name, "prune", async () => {
       const plan = await findRemovable(services, name);
       terminal.header(`${given.flag("dry-run") ? "Would remove" : "Removing"} from pipeline ${name}`);
-      for (const line of describe5(plan)) terminal.detail(line);
+      for (const line of describe7(plan)) terminal.detail(line);
       if (!given.flag("dry-run")) await applyRetention(services, name, plan);
     });
   }
 };
-function describe5(plan) {
+function describe7(plan) {
   const lines2 = [
     ...plan.builds.map((build2) => `build ${build2.name} (${build2.commit.slice(0, 8)})`),
     ...plan.artifacts.map((key) => `client ${key.slice(0, 12)}`),
@@ -31135,6 +33243,160 @@ function describe5(plan) {
     ...plan.failedLogs.map((name) => `log of failed build ${printable(name)}`)
   ];
   return lines2.length === 0 ? ["nothing"] : lines2;
+}
+
+// src/operations/release-abort.ts
+async function abortRelease(services, pipeline4, version2, dryRun) {
+  const { terminal, locks } = services;
+  await locks.pipeline(pipeline4.name, "release --abort", async () => {
+    await refuseWhileUnfinished(services, pipeline4.name);
+    const release3 = await openRelease(services, pipeline4.name, version2);
+    if (lastStep(release3.journal, "aborted") !== void 0) {
+      terminal.step(`Release ${version2} was given up already; nothing to do`);
+      return;
+    }
+    await refuseOnProduction(services, pipeline4, release3);
+    terminal.header(`Giving up release ${version2}`);
+    if (!dryRun) await say(services, pipeline4, version2, "aborting");
+    await removeBranch(services, pipeline4, release3, dryRun);
+    const deployed = lastStep(release3.journal, "deployed");
+    if (deployed !== void 0) {
+      terminal.detail(
+        `${pipeline4.staging} may still run build ${deployed.build}; push another commit to it to replace that`
+      );
+    }
+    if (dryRun) return;
+    await say(services, pipeline4, version2, "aborted");
+    terminal.step(`Release ${version2} was given up; ${pipeline4.production} was not touched`);
+  });
+  return void 0;
+}
+async function refuseOnProduction(services, pipeline4, { record: { version: version2 }, journal }) {
+  if (hasEnded(journal)) {
+    throw new UserError(`release ${version2} is done, so it cannot be given up`, {
+      remedy: `\`dokku flight-launch:rollback --previous --pipeline ${pipeline4.name}\` puts the former build on production again.`
+    });
+  }
+  const build2 = lastStep(journal, "deployed")?.build;
+  const promoted = lastStep(journal, "promoted") !== void 0;
+  const runs = build2 !== void 0 && (await appContainers(services, pipeline4.production)).some((container2) => container2.build === build2);
+  if (!promoted && !runs) return;
+  throw new UserError(`${pipeline4.production} runs release ${version2}, so it cannot be given up`, {
+    details: [
+      `dokku flight-launch:release ${version2} --resume --pipeline ${pipeline4.name}  ends it`,
+      `dokku flight-launch:finish ${version2} --pipeline ${pipeline4.name}  merges and tags what production runs`,
+      `dokku flight-launch:rollback --previous --pipeline ${pipeline4.name}  puts the former build on production again`
+    ],
+    remedy: "Use one of these."
+  });
+}
+async function removeBranch(services, pipeline4, { record: { version: version2 }, journal }, dryRun) {
+  const { terminal } = services;
+  const name = releaseBranch(version2);
+  const ours = (lastStep(journal, "branched") ?? lastStep(journal, "branching"))?.commit;
+  if (ours === void 0) return;
+  const upstream = services.upstream(pipeline4);
+  await upstream.fetch();
+  const head2 = (await upstream.branches()).get(name);
+  if (head2 === void 0) return;
+  if (head2 !== ours) {
+    terminal.warn(
+      `${name} stays upstream, since it has commits that are not of flight-launch; remove it by hand`
+    );
+    return;
+  }
+  terminal.step(`Removing the branch ${name} upstream`);
+  const result = await upstream.push([{ ref: `refs/heads/${name}`, to: null, from: head2 }], dryRun);
+  if (!result.accepted) {
+    throw new UserError(`upstream does not let the branch ${name} be removed`, {
+      details: result.refused.map(({ ref, reason }) => `${ref}: ${reason}`),
+      remedy: "Remove it there, and give the release up again."
+    });
+  }
+  if (!dryRun) await upstream.keep(name, null);
+}
+function say({ releases, clock }, pipeline4, version2, step) {
+  return releases.append(pipeline4.name, version2, { format: 1, at: clock.now(), step });
+}
+
+// src/commands/release.ts
+var usage9 = "release VERSION | --next [INCREMENT] [--pipeline NAME] [--from BRANCH|staging] [--message TEXT] [--hold] [--dry-run] [--detach] | VERSION --resume|--abort";
+var release = {
+  usage: usage9,
+  about: "Release a branch: version and staging and production and merge and tag",
+  help: [
+    "Checks everything first and lists all that is wrong; nothing is changed then. After that, as a job:",
+    "  1. branch release/VERSION with the version in the version files, pushed upstream",
+    "  2. its deploy to staging; with --hold it stops here (exit 3) for somebody to look",
+    "  3. the promote of exactly that build to production",
+    "  4. merge into the develop and master branches and tag VERSION, in one push; release/VERSION goes",
+    "What stopped, for whatever reason, goes on with --resume from where it was; first it takes what was committed",
+    "to release/VERSION upstream meanwhile. --abort gives it up, until production runs it.",
+    "--next takes the version that comes next; INCREMENT is patch, minor or major with semantic versions.",
+    "Without --from it is the setting release-from, or else what is live on staging if develop is there as well."
+  ],
+  async run(services, args) {
+    const given = parseArguments(`flight-launch:${usage9}`, args, {
+      optional: ["VERSION"],
+      values: ["pipeline", "from", "message"],
+      flags: ["next", "hold", "dry-run", "detach", "resume", "abort"]
+    });
+    const wanted2 = checkShape(given);
+    const pipeline4 = await readPipeline(services, "release", given.value("pipeline"));
+    const settings = effectiveSettings(pipeline4.settings);
+    if (wanted2.version !== void 0) checkVersion(settings.versionScheme, wanted2.version);
+    if (given.flag("resume") && wanted2.version !== void 0) {
+      return resumeRelease(services, pipeline4, wanted2.version, given.flag("detach"));
+    }
+    if (given.flag("abort") && wanted2.version !== void 0) {
+      return abortRelease(services, pipeline4, wanted2.version, given.flag("dry-run"));
+    }
+    return begin(services, pipeline4, given, wanted2);
+  }
+};
+function checkShape(given) {
+  const wrong = (problem) => new UsageError(problem, { remedy: `Usage: dokku flight-launch:${usage9}` });
+  const named = given.positional("VERSION");
+  const ending2 = ["resume", "abort"].filter((flag) => given.flag(flag));
+  if (ending2.length > 1) throw wrong("--resume and --abort exclude each other");
+  const [only] = ending2;
+  if (only !== void 0) {
+    const others = [
+      ...["from", "message"].filter((name) => given.value(name) !== void 0),
+      ...["next", "hold", ...only === "resume" ? ["dry-run"] : ["detach"]].filter(
+        (name) => given.flag(name)
+      )
+    ];
+    if (others.length > 0) throw wrong(`--${only} does not go with --${others.join(" and --")}`);
+    if (named === void 0) throw wrong(`--${only} needs the version of the release`);
+    return { version: named, increment: void 0 };
+  }
+  const message = given.value("message");
+  if (message !== void 0) checkMessage(message);
+  const from = given.value("from");
+  if (from !== void 0) checkBranchName(from, "--from");
+  if (given.flag("dry-run") && given.flag("detach")) throw wrong("--dry-run does not go with --detach");
+  if (!given.flag("next")) {
+    if (named === void 0) throw wrong("VERSION is missing; --next takes the one that comes next");
+    return { version: named, increment: void 0 };
+  }
+  const increment2 = increments.find((candidate) => candidate === named);
+  if (named !== void 0 && increment2 === void 0) {
+    throw wrong(`--next takes ${increments.join(", ")} or nothing, not ${quoted(named)}`);
+  }
+  return { version: void 0, increment: increment2 };
+}
+async function begin(services, pipeline4, given, { version: version2, increment: increment2 }) {
+  const request = {
+    version: version2,
+    increment: increment2,
+    from: given.value("from"),
+    message: given.value("message")?.trim(),
+    hold: given.flag("hold")
+  };
+  if (!given.flag("dry-run")) return beginRelease(services, pipeline4, request, given.flag("detach"));
+  await showRelease(services, pipeline4, request);
+  return void 0;
 }
 
 // src/domain/disk-use.ts
@@ -31158,12 +33420,12 @@ function stacks(layers) {
 }
 
 // src/commands/report.ts
-var usage8 = "report [NAME] [--format json]";
+var usage10 = "report [NAME] [--format json]";
 var report = {
-  usage: usage8,
+  usage: usage10,
   about: "Show the settings and the disk use of a pipeline",
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage8}`, args, { optional: ["NAME"], values: ["format"] });
+    const given = parseArguments(`flight-launch:${usage10}`, args, { optional: ["NAME"], values: ["format"] });
     const json3 = wantsJson(given);
     const pipeline4 = await readPipeline(services, "report", given.positional("NAME"));
     const rows = await collect(services, pipeline4);
@@ -31186,12 +33448,12 @@ async function collect({ store, dokku, docker }, pipeline4) {
   const repositories = [capturedRepository(pipeline4.name), installRepository(pipeline4.name)];
   const all = await docker.allImages();
   const images = all.flatMap(({ references }) => references).filter((reference) => repositories.includes(repositoryOf(reference)));
-  const branch = async (app) => await dokku.appExists(app) ? dokku.deployBranch(app) : "";
+  const branch3 = async (app) => await dokku.appExists(app) ? dokku.deployBranch(app) : "";
   return [
     ["staging", pipeline4.staging],
-    ["staging-deploy-branch", await branch(pipeline4.staging)],
+    ["staging-deploy-branch", await branch3(pipeline4.staging)],
     ["production", pipeline4.production],
-    ["production-deploy-branch", await branch(pipeline4.production)],
+    ["production-deploy-branch", await branch3(pipeline4.production)],
     ...settings,
     ["disk-use", formatBytes(await store.diskUse(pipeline4.name)), " (without images)"],
     ["images", String(images.length)],
@@ -31204,16 +33466,16 @@ function title(key) {
 }
 
 // src/commands/rollback.ts
-var usage9 = "rollback BUILD | --previous [--pipeline NAME] [--dry-run] [--detach]";
+var usage11 = "rollback BUILD | --previous [--pipeline NAME] [--dry-run] [--detach]";
 var rollback = {
-  usage: usage9,
+  usage: usage11,
   about: "Put an earlier build of production on production again",
   help: [
     "Nothing is built. Release tasks (predeploy, release, postdeploy) of that build run again, such as migrations;",
     "they do not undo what later ones did to a database."
   ],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage9}`, args, {
+    const given = parseArguments(`flight-launch:${usage11}`, args, {
       optional: ["BUILD"],
       values: ["pipeline"],
       flags: ["previous", "dry-run", "detach"]
@@ -31221,7 +33483,7 @@ var rollback = {
     const name = given.positional("BUILD");
     if (name === void 0 !== given.flag("previous")) {
       throw new UsageError("rollback takes either a build or --previous", {
-        remedy: `Usage: dokku flight-launch:${usage9}`
+        remedy: `Usage: dokku flight-launch:${usage11}`
       });
     }
     const pipeline4 = await readPipeline(services, "rollback", given.value("pipeline"));
@@ -31255,19 +33517,19 @@ async function choose(services, pipeline4, name) {
 }
 
 // src/commands/set.ts
-var usage10 = "set NAME KEY VALUE | --unset [--dry-run]";
+var usage12 = "set NAME KEY VALUE | --unset [--dry-run]";
 var set2 = {
-  usage: usage10,
+  usage: usage12,
   about: "Change a setting of a pipeline or put it back to its default",
   help: [
     "With --unset in place of VALUE the setting goes back to its default. Settings:",
     ...settingNames.map((name) => {
       const { about, fallback } = describeSetting(name);
-      return `  ${name.padEnd(14)} ${about}${fallback === "" ? "" : ` (default ${fallback})`}`;
+      return `  ${name.padEnd(16)} ${about}${fallback === "" ? "" : ` (default ${fallback})`}`;
     })
   ],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage10}`, args, {
+    const given = parseArguments(`flight-launch:${usage12}`, args, {
       required: ["NAME", "KEY"],
       optional: ["VALUE"],
       flags: ["unset", "dry-run"]
@@ -31292,10 +33554,15 @@ var set2 = {
 };
 function wantedValue(key, value, unset) {
   if (unset && value === "") return void 0;
+  if (key === "upstream") {
+    throw new UsageError("upstream is set by flight-launch:setup", {
+      remedy: "Use `dokku flight-launch:setup NAME --upstream URL`: it pins the host keys and makes the deploy key that belong to it. --unset takes it away."
+    });
+  }
   if (unset || value === "") {
     throw new UsageError(
       unset ? `${key} gets either a value or --unset, not both` : `VALUE of ${key} is missing`,
-      { remedy: `Usage: dokku flight-launch:${usage10}; --unset puts ${key} back to its default.` }
+      { remedy: `Usage: dokku flight-launch:${usage12}; --unset puts ${key} back to its default.` }
     );
   }
   checkSetting(key, value);
@@ -31303,9 +33570,9 @@ function wantedValue(key, value, unset) {
 }
 
 // src/commands/setup.ts
-var usage11 = "setup NAME [--staging APP] [--production APP] [--build-dir DIR] [--dry-run]";
+var usage13 = "setup NAME [--staging APP] [--production APP] [--build-dir DIR] [--dry-run]";
 var setup = {
-  usage: usage11,
+  usage: usage13,
   about: "Create a pipeline or bring it up to date",
   help: [
     "Creates what is missing: the pipeline and its two apps (NAME-staging and NAME where no others are named).",
@@ -31313,7 +33580,7 @@ var setup = {
     "It may be run again at any time; what is right already stays."
   ],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage11}`, args, {
+    const given = parseArguments(`flight-launch:${usage13}`, args, {
       required: ["NAME"],
       values: ["staging", "production", "build-dir"],
       flags: ["dry-run"]
@@ -31327,7 +33594,7 @@ var setup = {
     });
     const missing = await check2(services, pipeline4);
     if (given.flag("dry-run")) {
-      describe6(services, pipeline4, missing, buildDir);
+      describe8(services, pipeline4, missing, buildDir);
       return;
     }
     await services.store.savePipeline(pipeline4);
@@ -31385,7 +33652,7 @@ async function check2({ store, dokku }, pipeline4) {
     remedy: "An app is in one pipeline at most: name another app, or `dokku flight-launch:unlink` the other pipeline."
   });
 }
-function describe6({ terminal }, pipeline4, missing, buildDir) {
+function describe8({ terminal }, pipeline4, missing, buildDir) {
   terminal.header(`flight-launch:setup ${pipeline4.name} would`);
   for (const app of missing) terminal.detail(`create app ${app}`);
   for (const stage of stages) {
@@ -31404,52 +33671,52 @@ async function apply(services, pipeline4, missing, buildDir) {
       await dokku.createApp(app);
       terminal.step(`Created app ${app}`);
     }
-    const branch = await dokku.deployBranch(app);
-    await dokku.setDeployBranch(app, branch);
+    const branch3 = await dokku.deployBranch(app);
+    await dokku.setDeployBranch(app, branch3);
     await dokku.setBuildDir(app, buildDir);
     await store.link(app, pipeline4.name);
-    branches.set(app, branch);
-    terminal.step(`${app} is the ${stage} app: build-dir ${buildDir}, deploy branch ${branch}`);
+    branches.set(app, branch3);
+    terminal.step(`${app} is the ${stage} app: build-dir ${buildDir}, deploy branch ${branch3}`);
   }
   await explainNext(services, pipeline4, branches);
 }
 async function explainNext(services, pipeline4, branches) {
   const { terminal, hostName, systemUser } = services;
-  const branch = branches.get(pipeline4.staging) ?? "master";
+  const branch3 = branches.get(pipeline4.staging) ?? "master";
   terminal.header("Next, in a checkout of the monorepo (write the host as you reach it)");
   terminal.detail(`git remote add dokku-staging ${systemUser}@${hostName}:${pipeline4.staging}`);
   terminal.detail(`git remote add dokku ${systemUser}@${hostName}:${pipeline4.production}`);
   for (const app of await unrelatedHistories(services, pipeline4, branches)) {
-    const remote = app === pipeline4.staging ? "dokku-staging" : "dokku";
-    terminal.detail(`git push --force ${remote} YOUR-BRANCH:${branches.get(app) ?? branch}`);
+    const remote2 = app === pipeline4.staging ? "dokku-staging" : "dokku";
+    terminal.detail(`git push --force ${remote2} YOUR-BRANCH:${branches.get(app) ?? branch3}`);
     terminal.detail(
       `  (once: ${app} still has the history of deploys without a client; it is kept as a ref)`
     );
   }
-  terminal.detail(`git push dokku-staging YOUR-BRANCH:${branch}`);
+  terminal.detail(`git push dokku-staging YOUR-BRANCH:${branch3}`);
 }
 async function unrelatedHistories({ repository, source }, pipeline4, branches) {
   const found = [];
   for (const app of [pipeline4.staging, pipeline4.production]) {
-    const commit = await repository.branch(app, branches.get(app) ?? "");
-    if (commit === void 0) continue;
-    const tree = source(app, commit);
+    const commit2 = await repository.branch(app, branches.get(app) ?? "");
+    if (commit2 === void 0) continue;
+    const tree = source(app, commit2);
     const [server, client] = [await tree.entry("server"), await tree.entry("client")];
     const configured = await tree.entry("flight-launch.json");
     if (server !== void 0 || client !== void 0 || configured !== void 0) continue;
-    await repository.keep(app, `refs/flight-launch/before-setup/${commit}`, commit);
+    await repository.keep(app, `refs/flight-launch/before-setup/${commit2}`, commit2);
     found.push(app);
   }
   return found;
 }
 
 // src/commands/status.ts
-var usage12 = "status [NAME] [--format json]";
+var usage14 = "status [NAME] [--format json]";
 var status = {
-  usage: usage12,
+  usage: usage14,
   about: "Show what is live on the apps of a pipeline",
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage12}`, args, { optional: ["NAME"], values: ["format"] });
+    const given = parseArguments(`flight-launch:${usage14}`, args, { optional: ["NAME"], values: ["format"] });
     const json3 = wantsJson(given);
     const pipeline4 = await readPipeline(services, "status", given.positional("NAME"));
     const views = [];
@@ -31465,8 +33732,7 @@ var status = {
     show2(services, pipeline4, views);
     if (pending.changes !== void 0)
       services.terminal.step(describeWaiting(pending.changes, services.clock.now()));
-    if (job !== void 0)
-      services.terminal.step(`under way: ${job.job.kind} ${job.job.id} of ${job.job.build}`);
+    if (job !== void 0) services.terminal.step(`under way: ${describeJob(job.job)}`);
     return void 0;
   }
 };
@@ -31511,7 +33777,7 @@ function toJson2({ stage, app, exists, live, containers, deployBranch, underWay 
     version: record3?.version ?? null,
     by: record3?.by ?? null,
     liveAt: record3?.live[stage] === void 0 ? null : new Date(record3.live[stage]).toISOString(),
-    processes: containers.map(({ process: process10, running, build: build2 }) => ({ process: process10, running, build: build2 ?? null })),
+    processes: containers.map(({ process: process11, running, build: build2 }) => ({ process: process11, running, build: build2 ?? null })),
     deployBranch: deployBranch ?? null,
     underWay: underWay?.build ?? null
   };
@@ -31522,7 +33788,7 @@ function show2({ terminal, clock }, pipeline4, views) {
     const { stage, app, containers, deployBranch, underWay } = stageView;
     terminal.step(`${stage}: ${app}`);
     for (const line of describeLive(stageView, clock.now())) terminal.detail(line);
-    const stopped = containers.filter((container2) => !container2.running).map(({ process: process10 }) => process10);
+    const stopped = containers.filter((container2) => !container2.running).map(({ process: process11 }) => process11);
     if (stopped.length > 0) terminal.warn(`not running: ${stopped.join(", ")}`);
     if (deployBranch !== void 0) terminal.detail(`deploys branch ${deployBranch}`);
     if (underWay !== void 0) {
@@ -31541,18 +33807,18 @@ function describeLive({ stage, app, exists, live, containers }, now) {
       return [
         "runs a mixture, left by a deploy that stopped half-way:",
         ...live.builds.map(
-          ({ process: process10, build: build2 }) => `  ${process10}: ${build2 ?? "not deployed through flight-launch"}`
+          ({ process: process11, build: build2 }) => `  ${process11}: ${build2 ?? "not deployed through flight-launch"}`
         ),
         `push again, or \`dokku ps:rebuild ${app}\`, to mend it`
       ];
     case "build": {
       const { record: record3 } = live;
       if (record3 === void 0) {
-        const commit = containers[0]?.commit?.slice(0, 8) ?? "unknown";
-        return [`build ${live.build}: commit ${commit}; there is no record of it any more`];
+        const commit2 = containers[0]?.commit?.slice(0, 8) ?? "unknown";
+        return [`build ${live.build}: commit ${commit2}; there is no record of it any more`];
       }
-      const at2 = record3.live[stage];
-      const since = at2 === void 0 ? "" : `, live since ${formatAge(now, at2)}`;
+      const at3 = record3.live[stage];
+      const since = at3 === void 0 ? "" : `, live since ${formatAge(now, at3)}`;
       const version2 = record3.version === void 0 ? "" : `, version ${record3.version},`;
       return [
         `build ${record3.name}: commit ${record3.commit.slice(0, 8)}${version2} by ${record3.by.name}${since}`
@@ -31562,16 +33828,16 @@ function describeLive({ stage, app, exists, live, containers }, now) {
 }
 
 // src/commands/unlink.ts
-var usage13 = "unlink NAME [--dry-run]";
+var usage15 = "unlink NAME [--dry-run]";
 var unlink = {
-  usage: usage13,
+  usage: usage15,
   about: "Remove a pipeline and what it stored but not its apps",
   help: [
     "The apps stay as they are and go on running; their pushes are no longer handled by flight-launch.",
     "Stored clients, images for rollback, settings and logs go; the history is kept aside."
   ],
   async run(services, args) {
-    const given = parseArguments(`flight-launch:${usage13}`, args, { required: ["NAME"], flags: ["dry-run"] });
+    const given = parseArguments(`flight-launch:${usage15}`, args, { required: ["NAME"], flags: ["dry-run"] });
     const pipeline4 = await readPipeline(services, "unlink", given.positional("NAME"));
     const { terminal, locks } = services;
     terminal.header(`Removing pipeline ${pipeline4.name} (${pipeline4.staging}, ${pipeline4.production})`);
@@ -31604,11 +33870,13 @@ var commands = {
   help: helpCommand(() => commands),
   diff,
   doctor,
+  finish,
   history,
   list: list2,
   logs,
   promote,
   prune,
+  release,
   report,
   rollback,
   set: set2,
@@ -31711,8 +33979,8 @@ async function preBuild(services, args) {
 }
 
 // src/domain/client-project.ts
-var import_node_path4 = require("node:path");
-var import_semver = __toESM(require_semver2(), 1);
+var import_node_path5 = require("node:path");
+var import_semver2 = __toESM(require_semver2(), 1);
 var defaultNode = "22";
 var nodeMajors = ["18", "20", "22", "24"];
 var codenames = /* @__PURE__ */ new Map([
@@ -31721,11 +33989,11 @@ var codenames = /* @__PURE__ */ new Map([
   ["jod", "22"],
   ["krypton", "24"]
 ]);
-function inspectClient({ client }, entries, manifests) {
+function inspectClient({ client }, entries, manifests2) {
   refuseSubmodules(entries);
   const root = new Set(entries.map((entry) => entry.path).filter((path6) => isInside(path6, client.folder)));
   const has = (name) => root.has(`${client.folder}/${name}`);
-  const packageJson = readPackageJson(client, manifests.packageJson);
+  const packageJson = readPackageJson(client, manifests2.packageJson);
   const manager = client.install === void 0 ? packageManager(client.folder, packageJson, has) : void 0;
   if (client.build === void 0 && packageJson.scripts.build === void 0) {
     throw new UserError(`${client.folder}/package.json has no script "build"`, {
@@ -31735,7 +34003,7 @@ function inspectClient({ client }, entries, manifests) {
   return {
     installCommand: client.install ?? installCommands[manager ?? "npm"],
     buildCommand: client.build ?? "npm run build",
-    nodeVersion: client.image === void 0 ? nodeVersion(client.folder, manifests, packageJson) : defaultNode,
+    nodeVersion: client.image === void 0 ? nodeVersion(client.folder, manifests2, packageJson) : defaultNode,
     installFiles: entries.filter((entry) => isInstallFile(entry, client))
   };
 }
@@ -31808,8 +34076,8 @@ function parsePackageJson(path6, text2) {
 function record2(value) {
   return typeof value === "object" && value !== null ? value : {};
 }
-function nodeVersion(folder2, manifests, { engine }) {
-  const file2 = manifests.nvmrc === void 0 ? [`${folder2}/.node-version`, manifests.nodeVersionFile] : [`${folder2}/.nvmrc`, manifests.nvmrc];
+function nodeVersion(folder2, manifests2, { engine }) {
+  const file2 = manifests2.nvmrc === void 0 ? [`${folder2}/.node-version`, manifests2.nodeVersionFile] : [`${folder2}/.nvmrc`, manifests2.nvmrc];
   if (file2[1] !== void 0) return versionFromFile(file2[0], file2[1]);
   if (engine === void 0) return defaultNode;
   return versionFromRange(`${folder2}/package.json`, engine);
@@ -31826,13 +34094,13 @@ function versionFromFile(path6, text2) {
   });
 }
 function versionFromRange(path6, range) {
-  const lowest = import_semver.default.validRange(range) === null ? null : import_semver.default.minVersion(range);
+  const lowest = import_semver2.default.validRange(range) === null ? null : import_semver2.default.minVersion(range);
   if (lowest === null) {
     throw new UserError(`engines.node in ${path6} is not a version range: ${printable(range, 40)}`, {
       remedy: 'Write one such as `>=22`, or name the image in flight-launch.json: "client": {"image": "…"}.'
     });
   }
-  const fits = (major) => import_semver.default.satisfies(`${major}.999.999`, range);
+  const fits = (major) => import_semver2.default.satisfies(`${major}.999.999`, range);
   if (fits(defaultNode)) return defaultNode;
   return nodeMajors.findLast(fits) ?? lowest.version;
 }
@@ -31840,7 +34108,7 @@ var installNames = /(?:^|\/)(?:package\.json|package-lock\.json|npm-shrinkwrap\.
 var yarnFolders = /(?:^|\/)\.yarn\/(?:releases|plugins|patches)\//;
 function isInstallFile(entry, client) {
   const declared = client.installInputs.some(
-    (path6) => isInside(entry.path, normalizePath(import_node_path4.posix.join(client.folder, path6)))
+    (path6) => isInside(entry.path, normalizePath(import_node_path5.posix.join(client.folder, path6)))
   );
   if (declared) return true;
   if (!isInside(entry.path, client.folder) || /(?:^|\/)node_modules\//.test(entry.path)) return false;
@@ -31855,168 +34123,6 @@ function refuseSubmodules(entries) {
       remedy: "Commit the files themselves, or install them as a dependency."
     }
   );
-}
-
-// src/domain/configuration.ts
-var configurationFile = "flight-launch.json";
-var maxConfigurationBytes = 64 * 1024;
-var environmentName = /^[A-Za-z_][A-Za-z0-9_]*$/;
-var relativePath = /^(?![/-])(?!(?:.*\/)?\.\.(?:\/|$))[^\u0000-\u001f\u007f\\]+$/;
-var imageReference = /^[a-z0-9][A-Za-z0-9._/:@-]*$/;
-var folder = (allowed) => external_exports.string({ error: allowed }).regex(relativePath, { error: allowed }).transform(normalizePath);
-var subfolder = (allowed) => folder(allowed).refine((path6) => path6 !== ".", { error: allowed });
-var command = external_exports.string({ error: "a shell command" }).regex(/^[^\0]*[^\s\0][^\0]*$/, { error: "a shell command" }).max(4096, { error: "a shell command of at most 4096 characters" });
-var anyPath = (allowed) => external_exports.string({ error: allowed }).regex(/^(?![/-])[^\u0000-\u001f\u007f\\]+$/, { error: allowed }).transform(normalizePath);
-var plain = "without a leading `/` or `-`, and without `..`, `\\` and control characters";
-var inRepository = `a path inside the repository, ${plain}`;
-var jsonPointer = "a JSON pointer such as `/version`";
-var onePattern = "a regular expression with exactly one group";
-var clientFolder = subfolder(`a subfolder of the repository, ${plain}`).default("client");
-var serverFolder = folder(`${inRepository}; \`.\` for the whole repository`).default("server");
-var installInput = anyPath(
-  "a path relative to the client that stays inside the repository, without a leading `/` or `-`"
-);
-var variable = external_exports.string({ error: "the name of an environment variable" }).regex(environmentName, { error: "the name of an environment variable" }).refine((name) => !["PATH", "HOME", "CI"].includes(name), {
-  error: "a variable other than PATH, HOME and CI, which the build container sets itself"
-});
-var versionFile = external_exports.union(
-  [
-    subfolder(inRepository),
-    external_exports.strictObject({
-      file: subfolder(inRepository),
-      pointer: external_exports.string({ error: jsonPointer }).regex(/^(?:\/(?:[^~/]|~[01])*)+$/, { error: jsonPointer })
-    }),
-    external_exports.strictObject({
-      file: subfolder(inRepository),
-      pattern: external_exports.string({ error: onePattern }).refine(hasOneGroup, { error: onePattern })
-    })
-  ],
-  {
-    error: `a path, or an object with \`file\` and \`pointer\` (${jsonPointer}), or with \`file\` and \`pattern\` (${onePattern})`
-  }
-);
-var schema = external_exports.strictObject(
-  {
-    $schema: external_exports.string({ error: "the address of a JSON Schema" }).optional().meta({ description: "For editors; flight-launch does not read it." }),
-    client: external_exports.strictObject(
-      {
-        folder: clientFolder.meta({ description: "Folder of the client in the repository." }),
-        image: external_exports.string({ error: "a Docker image such as `node:22-slim`" }).regex(imageReference, { error: "a Docker image such as `node:22-slim`" }).optional().meta({
-          description: "Image that the client is built in. Default: Node of the version that the project names."
-        }),
-        install: command.optional().meta({ description: "Installs dependencies, with network. Default: from the lockfile." }),
-        build: command.optional().meta({ description: "Builds the client. Default: the script `build`." }),
-        output: subfolder(`a subfolder of the client, ${plain}`).optional().meta({
-          description: "What the build leaves, relative to the client. Default: `dist` or `build`."
-        }),
-        env: external_exports.array(variable, { error: "a list of names of environment variables" }).default([]).meta({ description: "Variables of the app's Dokku configuration that the build may read." }),
-        inputs: external_exports.array(subfolder(inRepository), { error: "a list of paths inside the repository" }).default([]).meta({ description: "Other paths of the repository that the build reads." }),
-        installInputs: external_exports.array(installInput, { error: "a list of paths relative to the client" }).default([]).meta({ description: "More that the install phase needs, relative to the client." }),
-        network: external_exports.boolean({ error: "`true` or `false`" }).default(false).meta({ description: "Whether the build phase may use the network." })
-      },
-      { error: "an object" }
-    ).prefault({}),
-    server: external_exports.strictObject(
-      {
-        folder: serverFolder.meta({
-          description: "Folder of the server in the repository; the apps' build-dir."
-        }),
-        public: subfolder(`a subfolder of the server, ${plain}`).default("public").meta({ description: "Where the built client is placed, relative to the server." })
-      },
-      { error: "an object" }
-    ).prefault({}),
-    versionFiles: external_exports.array(versionFile, { error: "a list of version files" }).optional().meta({ description: "Files that hold the version; the first that exists is shown." })
-  },
-  { error: "an object" }
-).meta({ title: "flight-launch.json", description: "How flight-launch builds and releases this monorepo." });
-function parseConfiguration(text2) {
-  const file2 = parseJson(text2 ?? "{}");
-  const result = schema.safeParse(file2, { reportInput: true });
-  const problems = (result.error?.issues ?? []).flatMap(describeIssue).concat(crossFieldProblems(file2));
-  if (problems.length > 0 || !result.success) throw configurationError(problems);
-  const { $schema: _, ...configuration2 } = result.data;
-  return configuration2;
-}
-function configurationError(problems) {
-  return new UserError(
-    `${configurationFile} has ${problems.length === 1 ? "a mistake" : `${String(problems.length)} mistakes`}`,
-    { details: problems, remedy: `Mend ${configurationFile}, commit and push again.`, exit: 2 }
-  );
-}
-function parseJson(text2) {
-  const json3 = text2.startsWith("\uFEFF") ? text2.slice(1) : text2;
-  try {
-    return JSON.parse(json3);
-  } catch (error62) {
-    if (!(error62 instanceof SyntaxError)) throw error62;
-    throw configurationError([`not valid JSON: ${printable(error62.message)}${lineOf(json3, error62.message)}`]);
-  }
-}
-function lineOf(text2, message) {
-  const position = /at position (\d+)/.exec(message)?.[1];
-  if (position === void 0 || message.includes("line")) return "";
-  return `, line ${String(text2.slice(0, Number(position)).split("\n").length)}`;
-}
-function describeIssue(issue2) {
-  if (issue2.code === "unrecognized_keys") {
-    return issue2.keys.map(
-      (key) => `${pathText([...issue2.path, key])}: unknown key; allowed here: ${allowedKeys(issue2.path).join(", ")}`
-    );
-  }
-  return [`${pathText(issue2.path)}: found ${describeValue(issue2.input)}; allowed: ${issue2.message}`];
-}
-function allowedKeys(path6) {
-  if (path6[0] === "versionFiles") return ["file", "pointer", "pattern"];
-  const shape = path6[0] === "client" ? schema.shape.client.def.innerType.shape : path6[0] === "server" ? schema.shape.server.def.innerType.shape : schema.shape;
-  return Object.keys(shape).filter((key) => key !== "$schema");
-}
-function pathText(path6) {
-  const text2 = path6.map((part) => typeof part === "number" ? `[${String(part)}]` : `.${printable(String(part))}`).join("").replace(/^\./, "");
-  return text2 === "" ? "(whole file)" : text2;
-}
-var ifValid = (inner) => external_exports.union([inner, external_exports.unknown().transform(() => void 0)]);
-var compared = external_exports.object({
-  client: ifValid(
-    external_exports.object({
-      folder: ifValid(clientFolder),
-      env: ifValid(external_exports.array(ifValid(variable)).default([])),
-      installInputs: ifValid(external_exports.array(ifValid(installInput)).default([]))
-    }).prefault({})
-  ),
-  server: ifValid(external_exports.object({ folder: ifValid(serverFolder) }).prefault({}))
-});
-function crossFieldProblems(file2) {
-  const { client, server } = compared.safeParse(file2).data ?? {};
-  const problems = [];
-  const env = (client?.env ?? []).filter((name) => name !== void 0);
-  const repeated = env.filter((name, index) => env.indexOf(name) !== index);
-  for (const name of new Set(repeated)) {
-    problems.push(`client.env: found "${name}" more than once; allowed: each variable once`);
-  }
-  const folder2 = client?.folder;
-  if (folder2 === void 0) return problems;
-  if (server?.folder !== void 0 && isInside(server.folder, folder2)) {
-    problems.push(
-      `server.folder: found "${printable(server.folder)}", which lies in client.folder "${printable(folder2)}"; allowed: a folder outside of the client`
-    );
-  }
-  for (const [index, path6] of (client?.installInputs ?? []).entries()) {
-    if (path6 === void 0) continue;
-    const resolved = normalizePath(`${folder2}/${path6}`);
-    if (resolved === ".." || resolved.startsWith("../")) {
-      problems.push(
-        `client.installInputs[${String(index)}]: found "${printable(path6)}", which leaves the repository; allowed: a path relative to the client that stays inside`
-      );
-    }
-  }
-  return problems;
-}
-function hasOneGroup(pattern) {
-  try {
-    return new RegExp(`${pattern}|`, "u").exec("")?.length === 2;
-  } catch {
-    return false;
-  }
 }
 
 // src/domain/environment.ts
@@ -32034,6 +34140,10 @@ var dropped = [
   /^DOKKU_BUILD_/,
   /^DOKKU_GLOBAL_FLAGS$/
 ];
+function deployEnvironment(env) {
+  const ofJob = ["DOKKU_PID", "FLIGHT_LAUNCH_JOB"];
+  return Object.fromEntries(Object.entries(childEnvironment(env)).filter(([name]) => !ofJob.includes(name)));
+}
 function childEnvironment(env) {
   const kept = {};
   for (const [name, value] of Object.entries(env)) {
@@ -32043,61 +34153,16 @@ function childEnvironment(env) {
   return kept;
 }
 
-// src/domain/version-file.ts
-function versionFiles({ client, server, versionFiles: named }) {
-  if (named === void 0) {
-    const inServer = server.folder === "." ? "VERSION" : `${server.folder}/VERSION`;
-    return [
-      ...["VERSION", inServer, `${client.folder}/VERSION`].map((path6) => ({ path: path6, kind: "text" })),
-      { path: `${client.folder}/package.json`, kind: "json", pointer: "/version" }
-    ];
-  }
-  return named.map((entry) => {
-    if (typeof entry === "string") return { path: entry, kind: "text" };
-    const { file: path6 } = entry;
-    return "pointer" in entry ? { path: path6, kind: "json", pointer: entry.pointer } : { path: path6, kind: "pattern", pattern: entry.pattern };
-  });
-}
-function readVersion(file2, text2) {
-  const found = find(file2, text2.replace(/^\uFEFF/, ""));
-  return typeof found === "string" && /^[\x21-\x7e]{1,64}$/.test(found) ? found : void 0;
-}
-function find(file2, text2) {
-  switch (file2.kind) {
-    case "text":
-      return text2.trim();
-    case "json":
-      return pointed(text2, file2.pointer);
-    case "pattern":
-      return new RegExp(file2.pattern, "mu").exec(text2)?.[1];
-  }
-}
-function pointed(text2, pointer) {
-  let value;
-  try {
-    value = JSON.parse(text2);
-  } catch (error62) {
-    if (error62 instanceof SyntaxError) return void 0;
-    throw error62;
-  }
-  for (const part of pointer.slice(1).split("/")) {
-    const key = part.replaceAll("~1", "/").replaceAll("~0", "~");
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return void 0;
-    value = value[key];
-  }
-  return value;
-}
-
 // src/hooks/pre-receive.ts
 var maxManifestBytes = 4 * 1024 * 1024;
 async function preReceive(services, args) {
-  const [app, workTree, commit] = args;
-  if (app === void 0 || workTree === void 0 || commit === void 0) {
+  const [app, workTree, commit2] = args;
+  if (app === void 0 || workTree === void 0 || commit2 === void 0) {
     throw new Error(`core-post-extract takes APP, WD and REV, not ${JSON.stringify(args)}`);
   }
   const pipeline4 = await services.store.pipelineOf(app);
   if (pipeline4 === void 0) return;
-  const note = await openNote(services, pipeline4, app, workTree, commit);
+  const note = await openNote(services, pipeline4, app, workTree, commit2);
   try {
     const record3 = await prepare(services, pipeline4, note);
     await services.store.saveBuild(pipeline4, record3);
@@ -32107,7 +34172,7 @@ async function preReceive(services, args) {
     throw error62;
   }
 }
-async function openNote({ store, env, clock, processes }, pipeline4, app, workTree, commit) {
+async function openNote({ store, env, clock, processes }, pipeline4, app, workTree, commit2) {
   const pid = Number(env.DOKKU_PID ?? process.ppid);
   const buildId = env.DOKKU_BUILD_ID ?? `pid-${String(pid)}`;
   const taken = new Set(await store.buildNames(pipeline4));
@@ -32117,7 +34182,7 @@ async function openNote({ store, env, clock, processes }, pipeline4, app, workTr
     build: buildName(app, buildId, (name) => taken.has(name)),
     buildId,
     workTree,
-    commit,
+    commit: commit2,
     process: { pid, startedAt: await processes.startOf(pid) ?? "" },
     startedAt: clock.now(),
     placed: false,
@@ -32151,7 +34216,7 @@ async function prepare(services, pipelineName2, note) {
     app: note.app,
     commit: note.commit,
     ...version2 === void 0 ? {} : { version: version2 },
-    by: personOf(services),
+    by: callerOf(services),
     startedAt: note.startedAt,
     client: {
       folder: plan.folder,
@@ -32183,25 +34248,6 @@ async function versionOf(source, configuration2) {
 }
 function ignoreUserError(error62) {
   if (!(error62 instanceof UserError)) throw error62;
-}
-function personOf({ caller }) {
-  return {
-    name: caller.name,
-    ...caller.fingerprint === void 0 ? {} : { fingerprint: caller.fingerprint }
-  };
-}
-async function readConfiguration(source) {
-  const entry = await source.entry(configurationFile);
-  return parseConfiguration(await readText(source, entry, maxConfigurationBytes));
-}
-async function readText(source, entry, maxBytes) {
-  if (entry === void 0) return void 0;
-  if (entry.mode !== "100644" && entry.mode !== "100755") {
-    throw new UserError(`${printable(entry.path)} is not a regular file`, {
-      remedy: "Commit the file itself."
-    });
-  }
-  return (await source.read(entry, maxBytes)).toString("utf8");
 }
 async function checkServerFolder({ dokku }, source, { server }, { app }) {
   const folder2 = await source.entry(server.folder);
@@ -32355,29 +34401,32 @@ var hooks = {
 
 // src/jobs/put-on-production.ts
 var buildSourceType = "flight-launch";
-async function putOnProduction(services, pipelineName2, job, buildId, settling) {
-  const { store, locks, jobs, terminal } = services;
-  const journal = await jobs.journal(pipelineName2, job.id);
-  const say2 = (entry) => append(services, pipelineName2, job.id, entry);
+async function putOnProduction(services, pipeline4, job, buildId, { settling = false, holdsLock = false } = {}) {
+  const { locks, jobs, terminal } = services;
+  const work = () => promoteLocked(services, pipeline4, job, buildId, settling);
   try {
-    await locks.pipeline(pipelineName2, `${job.kind} ${job.id}`, async () => {
-      const { production: app } = await store.pipeline(pipelineName2);
-      const record3 = await store.build(pipelineName2, job.build);
-      if (record3 === void 0) throw new UserError(`build ${job.build} has no record any more`);
-      const work = { services, pipeline: pipelineName2, app, job, record: record3, buildId, journal, settling };
-      await waitForRelease(services, journal);
-      const ended = await locks.deploy(app, buildId, () => run(work));
-      if (ended.result === "live" && job.kind === "promote") await prune2(work);
-      await say2(ended);
-    });
+    await (holdsLock ? work() : locks.pipeline(pipeline4, `${job.kind} ${job.id}`, work));
   } catch (error62) {
-    if (settling || !(error62 instanceof UserError) || lastStep(await jobs.journal(pipelineName2, job.id), "noted") !== void 0) {
+    if (settling || !(error62 instanceof UserError) || lastStep(await jobs.journal(pipeline4, job.id), "noted") !== void 0) {
       throw error62;
     }
     terminal.warn(`flight-launch: ${error62.message}`);
     if (error62.remedy !== void 0) terminal.warn(error62.remedy);
-    await say2({ step: "ended", result: "refused", exit: error62.exit === exitStatus.locked ? 4 : 1 });
+    const exit = error62.exit === exitStatus.locked ? 4 : 1;
+    await append(services, pipeline4, job.id, { step: "ended", result: "refused", exit });
   }
+}
+async function promoteLocked(services, pipeline4, job, buildId, settling) {
+  const { store, locks, jobs } = services;
+  const journal = await jobs.journal(pipeline4, job.id);
+  const { production: app } = await store.pipeline(pipeline4);
+  const record3 = await store.build(pipeline4, job.build);
+  if (record3 === void 0) throw new UserError(`build ${job.build} has no record any more`);
+  const work = { services, pipeline: pipeline4, app, job, record: record3, buildId, journal, settling };
+  await waitForRelease(services, journal);
+  const ended2 = await locks.deploy(app, buildId, () => run(work));
+  if (ended2.result === "live" && job.kind === "promote") await prune2(work);
+  await say2(work, ended2);
 }
 async function prune2({ services, pipeline: pipeline4, job }) {
   try {
@@ -32402,8 +34451,8 @@ async function run(work) {
     return endedAs("live");
   }
   const before2 = await noteBefore(work);
-  await say(work, { step: "noted", before: before2, dokkuPid: process.pid });
-  const failed = await release(work, before2).then(() => void 0, asError);
+  await say2(work, { step: "noted", before: before2, dokkuPid: process.pid });
+  const failed = await release2(work, before2).then(() => void 0, asError);
   if (failed !== void 0) services.terminal.warn(`flight-launch: ${failed.message}`);
   if (failed !== void 0 && !(failed instanceof UserError || failed instanceof ProcessError))
     services.log.error({ err: failed }, `${job.kind} ${job.id}: a bug`);
@@ -32435,7 +34484,7 @@ async function noteBefore({ services, app }) {
     sourceImage: await dokku.property("git", app, "source-image")
   };
 }
-async function release(work, { revisionName }) {
+async function release2(work, { revisionName }) {
   const { services, pipeline: pipeline4, app, record: record3 } = work;
   const { dokku, store, terminal } = services;
   const { captured } = record3;
@@ -32451,7 +34500,7 @@ async function release(work, { revisionName }) {
   const ports = captured.builder === "herokuish" ? await dokku.herokuishPorts(app) : captured.ports;
   await dokku.setDetected(app, captured.builder, ports);
   const status2 = await dokku.release(app, (pid) => announce(work, "releasing", pid));
-  await say(work, { step: "released", status: status2 });
+  await say2(work, { step: "released", status: status2 });
 }
 async function nameImage({ services, app, record: record3 }, image2) {
   const { docker, dokku, terminal } = services;
@@ -32468,7 +34517,7 @@ async function conclude(work, before2, dokkuPid) {
   const expected = released?.status === 0 ? [] : await services.dokku.processes(app, dokkuPid);
   switch (howFar(await appContainers(services, app), expected, job.build)) {
     case "all":
-      return finish(work);
+      return finish2(work);
     case "none":
       await putBack(work, before2, dokkuPid);
       return end(work, "put-back", `${app} goes on with the version that it had.`);
@@ -32476,7 +34525,7 @@ async function conclude(work, before2, dokkuPid) {
       return switchBack(work, before2, dokkuPid);
   }
 }
-async function finish(work) {
+async function finish2(work) {
   const { services, pipeline: pipeline4, app, record: record3 } = work;
   const { dokku, repository, store, terminal } = services;
   const { staging } = await store.pipeline(pipeline4);
@@ -32560,13 +34609,13 @@ async function switchBack(work, before2, dokkuPid) {
   }
   const containers = await appContainers(services, app);
   const missing = (await dokku.processes(app, dokkuPid)).filter(
-    (name) => !containers.some(({ process: process10 }) => process10 === name)
+    (name) => !containers.some(({ process: process11 }) => process11 === name)
   );
   const running = [
     ...containers.map(
-      ({ process: process10, build: build2 }) => `${process10}: ${build2 ?? "a version that was not deployed through flight-launch"}`
+      ({ process: process11, build: build2 }) => `${process11}: ${build2 ?? "a version that was not deployed through flight-launch"}`
     ),
-    ...missing.map((process10) => `${process10}: nothing`)
+    ...missing.map((process11) => `${process11}: nothing`)
   ];
   return end(
     work,
@@ -32598,9 +34647,9 @@ async function end(work, result, message) {
 }
 async function announce(work, step, pid) {
   const startedAt = await work.services.processes.startOf(pid) ?? "";
-  await say(work, { step, process: { pid, startedAt } });
+  await say2(work, { step, process: { pid, startedAt } });
 }
-function say({ services, pipeline: pipeline4, job }, entry) {
+function say2({ services, pipeline: pipeline4, job }, entry) {
   return append(services, pipeline4, job.id, entry);
 }
 function append({ jobs, clock }, pipeline4, job, entry) {
@@ -32610,10 +34659,254 @@ function asError(reason) {
   return reason instanceof Error ? reason : new Error(String(reason));
 }
 
+// src/jobs/release.ts
+async function runRelease(services, pipelineName2, job, buildId) {
+  const { jobs, locks, store, clock } = services;
+  await locks.pipeline(pipelineName2, `release ${job.version} (${job.id})`, async () => {
+    const pipeline4 = await store.pipeline(pipelineName2);
+    const { record: record3 } = await openRelease(services, pipelineName2, job.version);
+    const upstream = services.upstream(pipeline4);
+    const ended2 = await run2({ services, pipeline: pipeline4, upstream, job, record: record3, buildId });
+    await jobs.append(pipelineName2, job.id, { format: 1, at: clock.now(), ...ended2 });
+  });
+}
+async function run2(work) {
+  const { services, record: record3, pipeline: pipeline4 } = work;
+  const { terminal, log } = services;
+  try {
+    return await steps(work);
+  } catch (error62) {
+    const expected = error62 instanceof UserError || error62 instanceof ProcessError;
+    terminal.warn(`flight-launch: ${error62 instanceof Error ? error62.message : String(error62)}`);
+    if (!expected) log.error({ err: error62 }, `release ${record3.version}: a bug`);
+    if (error62 instanceof UserError) {
+      for (const detail of error62.details) terminal.warn(`  ${detail}`);
+      if (error62.remedy !== void 0) terminal.warn(error62.remedy);
+    }
+    if (await isNowhere(work)) {
+      terminal.warn(`Release ${record3.version} was given up; nothing was changed.`);
+      return { step: "ended", result: "stopped", exit: exitStatus.failed };
+    }
+    terminal.warn(
+      `Release ${record3.version} stopped. Go on: dokku flight-launch:release ${record3.version} --resume --pipeline ${pipeline4.name}`
+    );
+    return { step: "ended", result: "stopped", exit: exitStatus.resumable };
+  }
+}
+async function isNowhere(work) {
+  const journal = await journalOf(work);
+  if (hasEnded(journal)) return true;
+  if (journal.length > 0) return false;
+  await say3(work, { step: "aborted" });
+  return true;
+}
+async function steps(work) {
+  const { services, record: record3 } = work;
+  await work.upstream.fetch();
+  const start = await branch2(work);
+  const promoted = lastStep(await journalOf(work), "promoted");
+  const build2 = promoted === void 0 ? await deploy(work, await head(work, start)) : await buildNamed(work, promoted.build);
+  if (promoted === void 0) {
+    if (await holds(work, build2)) return { step: "ended", result: "held", exit: exitStatus.resumable };
+    await promote2(work, build2);
+  }
+  const merging = lastStep(await journalOf(work), "merging");
+  const at3 = merging?.at ?? services.clock.now();
+  await finishUpstream(
+    services,
+    work.upstream,
+    { ...record3, commit: build2.commit, at: at3 },
+    (entry) => say3(work, entry, at3)
+  );
+  await end2(work, build2);
+  return { step: "ended", result: "released", exit: exitStatus.done };
+}
+async function branch2(work) {
+  const { services, upstream, record: record3 } = work;
+  const name = releaseBranch(record3.version);
+  const known = lastStep(await journalOf(work), "branched");
+  if (known !== void 0) return known.commit;
+  const { commit: commit2, problems } = await releaseCommit(upstream, record3);
+  if (problems.length > 0) throw new UserError("the version files cannot be written", { details: problems });
+  await upstream.keep(name, commit2);
+  services.terminal.step(`Branch ${name} at ${commit2.slice(0, 8)}`);
+  const there = (await upstream.branches()).get(name);
+  if (there === void 0) {
+    await pushBranch(work, commit2);
+    await upstream.fetch();
+  } else if (!await upstream.contains(there, commit2)) {
+    throw new UserError(
+      `upstream has a branch ${name} that is not of this release, at ${there.slice(0, 8)}`,
+      {
+        remedy: "Give this release up with --abort, and take another version."
+      }
+    );
+  }
+  await say3(work, { step: "branched", commit: commit2 });
+  return commit2;
+}
+async function pushBranch(work, commit2) {
+  const { services, upstream, record: record3 } = work;
+  const name = releaseBranch(record3.version);
+  await say3(work, { step: "branching", commit: commit2 });
+  const update = { ref: `refs/heads/${name}`, to: commit2, from: null };
+  const result = await upstream.push([update]).catch(async (error62) => {
+    if (!(error62 instanceof UserError)) throw error62;
+    services.terminal.warn(`flight-launch: ${error62.message}`);
+    await upstream.fetch();
+    if ((await upstream.branches()).get(name) === commit2) return { accepted: true };
+    throw error62;
+  });
+  if (result.accepted) return;
+  await say3(work, { step: "aborted" });
+  throw new UserError(`upstream did not take the branch ${name}`, {
+    details: result.refused.map(({ ref, reason }) => `${ref}: ${reason}`),
+    remedy: "Let the deploy key push there, and begin again."
+  });
+}
+async function head({ upstream, record: record3 }, start) {
+  const name = releaseBranch(record3.version);
+  const commit2 = (await upstream.branches()).get(name);
+  if (commit2 === void 0) {
+    throw new UserError(`the branch ${name} is gone upstream`, {
+      remedy: "Push it there again, or give the release up with --abort."
+    });
+  }
+  if (!await upstream.contains(commit2, start)) {
+    throw new UserError(
+      `the branch ${name} was rewritten upstream: ${commit2.slice(0, 8)} does not contain ${start.slice(0, 8)}, the commit with the version`,
+      { remedy: "Add commits to it, but change none; or give the release up with --abort." }
+    );
+  }
+  return commit2;
+}
+async function deploy(work, commit2) {
+  const { services, pipeline: pipeline4, upstream } = work;
+  const { terminal, dokku, repository } = services;
+  const { staging } = pipeline4;
+  await waitForDeploy(work);
+  const known = await liveBuildOf(work, commit2);
+  if (known === void 0) {
+    terminal.step(`Deploying ${commit2.slice(0, 8)} to ${staging}`);
+    const started = async (pid) => say3(work, {
+      step: "deploying",
+      commit: commit2,
+      process: { pid, startedAt: await services.processes.startOf(pid) ?? "" }
+    });
+    const target = await dokku.deployBranch(staging);
+    if (await repository.branch(staging, target) === commit2) await dokku.receive(staging, started);
+    else await upstream.deploy(staging, target, commit2, started);
+  }
+  const build2 = known ?? await liveBuildOf(work, commit2);
+  if (build2 === void 0) {
+    throw new UserError(`the deploy of ${commit2.slice(0, 8)} to ${staging} failed`, {
+      remedy: `Commit a fix to ${releaseBranch(work.record.version)} upstream and resume; the client is built again only where it changed.`
+    });
+  }
+  if (lastStep(await journalOf(work), "deployed")?.build !== build2.name) {
+    await say3(work, { step: "deployed", commit: commit2, build: build2.name });
+  }
+  return build2;
+}
+async function waitForDeploy({ services, pipeline: { name, staging }, record: record3 }) {
+  const { processes, terminal, sleep: sleep3, releases } = services;
+  const left = lastStep(await releases.journal(name, record3.version), "deploying")?.process;
+  const runs = async () => left !== void 0 && await processes.startOf(left.pid) === left.startedAt || await deployUnderWay(services, staging) !== void 0;
+  if (!await runs()) return;
+  await terminal.timed(`Waiting for the deploy of ${staging} that is under way`, async () => {
+    while (await runs()) await sleep3(500);
+  });
+}
+async function liveBuildOf({ services, pipeline: pipeline4 }, commit2) {
+  const { store, docker } = services;
+  await findLive(services, pipeline4.name, pipeline4.staging, "staging");
+  const builds = (await store.builds(pipeline4.name)).filter((build2) => build2.app === pipeline4.staging && build2.commit === commit2).filter((build2) => build2.live.staging !== void 0).sort((a2, b) => b.startedAt - a2.startedAt);
+  for (const build2 of builds) {
+    const { captured } = build2;
+    if (captured !== void 0 && await docker.image(captured.reference) !== void 0) return build2;
+  }
+  return void 0;
+}
+async function buildNamed({ services, pipeline: pipeline4 }, name) {
+  const build2 = await services.store.build(pipeline4.name, name);
+  if (build2 === void 0) throw new UserError(`build ${name} has no record any more`);
+  return build2;
+}
+async function holds(work, build2) {
+  const { services, pipeline: pipeline4, record: record3 } = work;
+  if (!record3.hold || lastStep(await journalOf(work), "held")?.build === build2.name) return false;
+  await say3(work, { step: "held", build: build2.name });
+  const again = `dokku flight-launch:release ${record3.version}`;
+  services.terminal.step(
+    `Held: look at ${pipeline4.staging}, then \`${again} --resume --pipeline ${pipeline4.name}\` or \`${again} --abort --pipeline ${pipeline4.name}\``
+  );
+  return true;
+}
+async function promote2(work, build2) {
+  const { services, pipeline: pipeline4, job, buildId } = work;
+  const { jobs, processes, clock } = services;
+  if (!await runsFully(services, pipeline4, build2.name)) {
+    await refuseWhileDeployed(services, pipeline4.production);
+    const plan = planPromotion(await gatherFacts(services, pipeline4, build2));
+    for (const warning of plan.warnings) services.terminal.warn(warning);
+    const promotion = await createJob(services, pipeline4.name, {
+      kind: "promote",
+      build: build2.name,
+      commit: build2.commit,
+      within: job.id
+    });
+    if (promotion.kind === "release") throw new Error("a promote became a release");
+    await say3(work, { step: "promoting", build: build2.name, job: promotion.id });
+    const process11 = { pid: globalThis.process.pid, startedAt: await startOfThis(processes) };
+    await jobs.append(pipeline4.name, promotion.id, { format: 1, at: clock.now(), step: "started", process: process11 });
+    await putOnProduction(services, pipeline4.name, promotion, buildId, { holdsLock: true });
+    const ended2 = lastStep(await jobs.journal(pipeline4.name, promotion.id), "ended");
+    if (ended2?.result !== "live") {
+      throw new UserError(`${pipeline4.production} did not take build ${build2.name}`, {
+        remedy: `Mend what stopped it: commit a fix to ${releaseBranch(work.record.version)} upstream, or change the configuration; then resume.`
+      });
+    }
+  }
+  await say3(work, { step: "promoted", commit: build2.commit, build: build2.name });
+}
+async function startOfThis(processes) {
+  return await processes.startOf(globalThis.process.pid) ?? "";
+}
+async function end2(work, build2) {
+  const { services, pipeline: pipeline4, record: record3, job, upstream } = work;
+  const { store, clock, terminal } = services;
+  const told = (await store.history(pipeline4.name)).some(
+    (entry) => entry.kind === "release" && entry.version === record3.version && entry.commit === build2.commit
+  );
+  if (!told) {
+    await store.appendHistory(pipeline4.name, {
+      format: 1,
+      at: clock.now(),
+      kind: "release",
+      job: job.id,
+      app: pipeline4.production,
+      ...historyOf(build2),
+      version: record3.version,
+      by: record3.by,
+      result: "live",
+      durationMs: clock.now() - record3.createdAt
+    });
+  }
+  await upstream.keep(releaseBranch(record3.version), null);
+  await say3(work, { step: "finished", commit: build2.commit });
+  terminal.step(`Release ${record3.version} is done`);
+}
+function journalOf({ services, pipeline: pipeline4, record: record3 }) {
+  return services.releases.journal(pipeline4.name, record3.version);
+}
+function say3({ services, pipeline: pipeline4, record: record3 }, entry, at3 = services.clock.now()) {
+  return services.releases.append(pipeline4.name, record3.version, { format: 1, at: at3, ...entry });
+}
+
 // src/wiring.ts
-var import_node_os6 = require("node:os");
-var import_node_path18 = require("node:path");
-var import_promises29 = require("node:timers/promises");
+var import_node_os7 = require("node:os");
+var import_node_path23 = require("node:path");
+var import_promises32 = require("node:timers/promises");
 
 // src/adapters/client-builder.ts
 var import_node_crypto3 = require("node:crypto");
@@ -32632,8 +34925,8 @@ var ArchiveChecker = class {
   #entries = 0;
   #bytes = 0;
   #files = 0;
-  constructor(rules) {
-    this.#rules = rules;
+  constructor(rules2) {
+    this.#rules = rules2;
   }
   /** Files and links so far. */
   get files() {
@@ -32832,7 +35125,7 @@ var BuildFailure = class extends UserError {
   repeatable;
 };
 var shownLines = 20;
-function explainFailure(plan, phase, ended, lines2) {
+function explainFailure(plan, phase, ended2, lines2) {
   const what = phase === "install" ? "Installing the dependencies" : "Building the client";
   const command2 = `\`${printable(phaseCommand(plan, phase))}\``;
   const fail = (problem, remedy, repeatable = false) => new BuildFailure(`${what} failed: ${command2} ${problem}`, repeatable, {
@@ -32842,11 +35135,11 @@ function explainFailure(plan, phase, ended, lines2) {
   const raise = (setting) => `Make it need less, or raise the limit: flight-launch:set ${plan.pipeline} ${setting} VALUE`;
   const printed = (pattern) => lines2.some((line) => pattern.test(line));
   const { limits } = plan;
-  if (ended === "timeout") {
+  if (ended2 === "timeout") {
     return fail(`ran past its limit of ${formatDuration(limits.timeout * 1e3)}`, raise("build-timeout"));
   }
-  if (ended === "log") return fail(`printed more than ${formatBytes(limits.log)}`, raise("log-limit"));
-  if (ended.outOfMemory || printed(/JavaScript heap out of memory/)) {
+  if (ended2 === "log") return fail(`printed more than ${formatBytes(limits.log)}`, raise("log-limit"));
+  if (ended2.outOfMemory || printed(/JavaScript heap out of memory/)) {
     return fail(`needed more than its ${formatBytes(limits.memory)} of memory`, raise("memory"));
   }
   if (printed(/no space left on device|ENOSPC(?!.*watchers)/i)) {
@@ -32869,14 +35162,14 @@ function explainFailure(plan, phase, ended, lines2) {
       'Let it work without, or set "client": {"network": true} in flight-launch.json.'
     );
   }
-  if (ended.exitCode === 127) {
+  if (ended2.exitCode === 127) {
     return fail(
       "ended with 127: command not found",
       `Add what is missing to the client's dependencies, or name an image that has it: "client": {"image": "…"} in flight-launch.json.`
     );
   }
   return fail(
-    `exited with ${ended.exitCode}`,
+    `exited with ${ended2.exitCode}`,
     `Try it on your own machine: cd ${printable(plan.folder)} && ${printable(phaseCommand(plan, phase))}`,
     true
   );
@@ -33140,8 +35433,8 @@ function nameOf(block) {
 }
 function cString(block, offset, length) {
   const field = block.subarray(offset, offset + length);
-  const end2 = field.indexOf(0);
-  return end2 === -1 ? field : field.subarray(0, end2);
+  const end3 = field.indexOf(0);
+  return end3 === -1 ? field : field.subarray(0, end3);
 }
 
 // src/adapters/log-lines.ts
@@ -33215,12 +35508,12 @@ function withoutControls(line) {
 // src/adapters/tar.ts
 var import_node_fs3 = require("node:fs");
 var import_promises2 = require("node:fs/promises");
-var import_node_path5 = require("node:path");
+var import_node_path6 = require("node:path");
 var import_node_stream = require("node:stream");
 var import_promises3 = require("node:stream/promises");
 var import_tar_stream = __toESM(require_tar_stream(), 1);
-async function* readTar(source, rules) {
-  const framing = new TarFraming(rules.subject);
+async function* readTar(source, rules2) {
+  const framing = new TarFraming(rules2.subject);
   let damage;
   const watched = (step, done) => {
     try {
@@ -33247,7 +35540,7 @@ async function* readTar(source, rules) {
   const entries = (0, import_tar_stream.extract)();
   const fed = (0, import_promises3.pipeline)(source, guard, entries);
   fed.catch(() => void 0);
-  const checker = new ArchiveChecker(rules);
+  const checker = new ArchiveChecker(rules2);
   try {
     for await (const found of entries) {
       const entry = checker.check(raw(found.header));
@@ -33320,7 +35613,7 @@ async function* withoutLfsPointers({ entry, content }) {
   yield whole;
 }
 async function placeArtifact(artifact, root, folder2) {
-  const rules = {
+  const rules2 = {
     subject: "the stored client",
     remedy: "Remove the stored client, or push a changed one, so that it is built again.",
     maxEntries,
@@ -33331,15 +35624,15 @@ async function placeArtifact(artifact, root, folder2) {
   const replaced = [];
   try {
     await folders.require(folder2);
-    for await (const item of readTar((0, import_node_fs3.createReadStream)(artifact), rules)) {
-      const path6 = (0, import_node_path5.join)(folder2, item.entry.path);
+    for await (const item of readTar((0, import_node_fs3.createReadStream)(artifact), rules2)) {
+      const path6 = (0, import_node_path6.join)(folder2, item.entry.path);
       if (item.entry.kind === "folder") {
         await folders.require(path6);
         continue;
       }
-      await folders.require((0, import_node_path5.join)(path6, ".."));
+      await folders.require((0, import_node_path6.join)(path6, ".."));
       if (await clear(root, path6)) replaced.push(item.entry.path);
-      await placeEntry(item, (0, import_node_path5.join)(root, path6), (0, import_node_path5.join)(root, folder2));
+      await placeEntry(item, (0, import_node_path6.join)(root, path6), (0, import_node_path6.join)(root, folder2));
     }
   } catch (error62) {
     if (hasCode(error62, "ENOSPC") || hasCode(error62, "EDQUOT")) {
@@ -33361,7 +35654,7 @@ async function placeEntry({ entry, content }, path6, base) {
       );
       break;
     case "hardlink":
-      await (0, import_promises2.copyFile)((0, import_node_path5.join)(base, entry.target), path6, import_node_fs3.constants.COPYFILE_EXCL);
+      await (0, import_promises2.copyFile)((0, import_node_path6.join)(base, entry.target), path6, import_node_fs3.constants.COPYFILE_EXCL);
       break;
     case "symlink":
       await (0, import_promises2.symlink)(entry.target, path6);
@@ -33378,18 +35671,18 @@ var PlainFolders = class {
   #known = /* @__PURE__ */ new Set(["."]);
   async require(path6) {
     if (this.#known.has(path6)) return;
-    await this.require((0, import_node_path5.join)(path6, ".."));
-    const found = await kindOf((0, import_node_path5.join)(this.root, path6));
-    if (found === "nothing") await (0, import_promises2.mkdir)((0, import_node_path5.join)(this.root, path6), { mode: 493 });
+    await this.require((0, import_node_path6.join)(path6, ".."));
+    const found = await kindOf((0, import_node_path6.join)(this.root, path6));
+    if (found === "nothing") await (0, import_promises2.mkdir)((0, import_node_path6.join)(this.root, path6), { mode: 493 });
     else if (found !== "a folder") throw inTheWay(path6, found, "a folder for the built client");
     this.#known.add(path6);
   }
 };
 async function clear(root, path6) {
-  const found = await kindOf((0, import_node_path5.join)(root, path6));
+  const found = await kindOf((0, import_node_path6.join)(root, path6));
   if (found === "nothing") return false;
   if (found === "a folder") throw inTheWay(path6, found, "a file of the built client");
-  await (0, import_promises2.unlink)((0, import_node_path5.join)(root, path6));
+  await (0, import_promises2.unlink)((0, import_node_path6.join)(root, path6));
   return true;
 }
 async function kindOf(path6) {
@@ -33602,7 +35895,7 @@ var ContainerClientBuilder = class {
   }
   async #collectFrom(plan, container2, output2, target) {
     const shown = `the built client (${printable(plan.folder)}/${printable(output2)})`;
-    const rules = {
+    const rules2 = {
       subject: shown,
       remedy: "Let the build leave plain files and folders, and links only to what is among them.",
       root: outputRoot(plan, output2),
@@ -33617,7 +35910,7 @@ var ContainerClientBuilder = class {
     let files = 0;
     const artifact = async function* () {
       const writer = new TarWriter({ uid: 0, gid: 0 });
-      for await (const { entry, content } of readTar(child.stdout, rules)) {
+      for await (const { entry, content } of readTar(child.stdout, rules2)) {
         if (entry.kind === "file" || entry.kind === "hardlink") files += 1;
         yield* writer.entry(entry, content);
       }
@@ -33665,7 +35958,7 @@ async function* workspaceTar({ plan, phase, source, files }) {
   yield* sources.end();
 }
 async function* sourceEntries(writer, archive, folder2) {
-  const rules = {
+  const rules2 = {
     subject: `the client's sources (${printable(folder2)})`,
     remedy: "Rename or remove it in the repository.",
     maxEntries,
@@ -33674,7 +35967,7 @@ async function* sourceEntries(writer, archive, folder2) {
   };
   let arrived = 0;
   try {
-    for await (const item of readTar(archive.stream, rules)) {
+    for await (const item of readTar(archive.stream, rules2)) {
       if (item.entry.kind !== "folder") arrived += 1;
       yield* writer.entry(item.entry, withoutLfsPointers(item));
     }
@@ -33726,7 +36019,7 @@ var import_node_crypto4 = require("node:crypto");
 var import_node_fs10 = require("node:fs");
 var import_promises17 = require("node:fs/promises");
 var import_node_os4 = require("node:os");
-var import_node_path11 = require("node:path");
+var import_node_path12 = require("node:path");
 var import_promises18 = require("node:stream/promises");
 
 // src/domain/tar-filter.ts
@@ -34180,7 +36473,7 @@ function isUnicodeSupported() {
 }
 
 // node_modules/figures/index.js
-var common = {
+var common2 = {
   circleQuestionMark: "(?)",
   questionMarkPrefix: "(?)",
   square: "█",
@@ -34448,8 +36741,8 @@ var specialFallbackSymbols = {
   oneNinth: "1/9",
   oneTenth: "1/10"
 };
-var mainSymbols = { ...common, ...specialMainSymbols };
-var fallbackSymbols = { ...common, ...specialFallbackSymbols };
+var mainSymbols = { ...common2, ...specialMainSymbols };
+var fallbackSymbols = { ...common2, ...specialFallbackSymbols };
 var shouldUseMain = isUnicodeSupported();
 var figures = shouldUseMain ? mainSymbols : fallbackSymbols;
 var figures_default = figures;
@@ -34458,7 +36751,7 @@ var replacements = Object.entries(specialMainSymbols);
 // node_modules/yoctocolors/base.js
 var import_node_tty = __toESM(require("node:tty"), 1);
 var hasColors = import_node_tty.default?.WriteStream?.prototype?.hasColors?.() ?? false;
-var format2 = (open6, close) => {
+var format3 = (open6, close) => {
   if (!hasColors) {
     return (input2) => input2;
   }
@@ -34483,67 +36776,67 @@ var format2 = (open6, close) => {
     return result;
   };
 };
-var reset = format2(0, 0);
-var bold = format2(1, 22);
-var dim = format2(2, 22);
-var italic = format2(3, 23);
-var underline = format2(4, 24);
-var underlineDouble = format2("4:2", 24);
-var underlineCurly = format2("4:3", 24);
-var underlineDotted = format2("4:4", 24);
-var underlineDashed = format2("4:5", 24);
-var overline = format2(53, 55);
-var inverse = format2(7, 27);
-var hidden = format2(8, 28);
-var strikethrough = format2(9, 29);
-var black = format2(30, 39);
-var red = format2(31, 39);
-var green = format2(32, 39);
-var yellow = format2(33, 39);
-var blue = format2(34, 39);
-var magenta = format2(35, 39);
-var cyan = format2(36, 39);
-var white = format2(37, 39);
-var gray = format2(90, 39);
-var bgBlack = format2(40, 49);
-var bgRed = format2(41, 49);
-var bgGreen = format2(42, 49);
-var bgYellow = format2(43, 49);
-var bgBlue = format2(44, 49);
-var bgMagenta = format2(45, 49);
-var bgCyan = format2(46, 49);
-var bgWhite = format2(47, 49);
-var bgGray = format2(100, 49);
-var redBright = format2(91, 39);
-var greenBright = format2(92, 39);
-var yellowBright = format2(93, 39);
-var blueBright = format2(94, 39);
-var magentaBright = format2(95, 39);
-var cyanBright = format2(96, 39);
-var whiteBright = format2(97, 39);
-var bgRedBright = format2(101, 49);
-var bgGreenBright = format2(102, 49);
-var bgYellowBright = format2(103, 49);
-var bgBlueBright = format2(104, 49);
-var bgMagentaBright = format2(105, 49);
-var bgCyanBright = format2(106, 49);
-var bgWhiteBright = format2(107, 49);
-var underlineBlack = format2("58;5;0", 59);
-var underlineRed = format2("58;5;1", 59);
-var underlineGreen = format2("58;5;2", 59);
-var underlineYellow = format2("58;5;3", 59);
-var underlineBlue = format2("58;5;4", 59);
-var underlineMagenta = format2("58;5;5", 59);
-var underlineCyan = format2("58;5;6", 59);
-var underlineWhite = format2("58;5;7", 59);
-var underlineGray = format2("58;5;8", 59);
-var underlineRedBright = format2("58;5;9", 59);
-var underlineGreenBright = format2("58;5;10", 59);
-var underlineYellowBright = format2("58;5;11", 59);
-var underlineBlueBright = format2("58;5;12", 59);
-var underlineMagentaBright = format2("58;5;13", 59);
-var underlineCyanBright = format2("58;5;14", 59);
-var underlineWhiteBright = format2("58;5;15", 59);
+var reset = format3(0, 0);
+var bold = format3(1, 22);
+var dim = format3(2, 22);
+var italic = format3(3, 23);
+var underline = format3(4, 24);
+var underlineDouble = format3("4:2", 24);
+var underlineCurly = format3("4:3", 24);
+var underlineDotted = format3("4:4", 24);
+var underlineDashed = format3("4:5", 24);
+var overline = format3(53, 55);
+var inverse = format3(7, 27);
+var hidden = format3(8, 28);
+var strikethrough = format3(9, 29);
+var black = format3(30, 39);
+var red = format3(31, 39);
+var green = format3(32, 39);
+var yellow = format3(33, 39);
+var blue = format3(34, 39);
+var magenta = format3(35, 39);
+var cyan = format3(36, 39);
+var white = format3(37, 39);
+var gray = format3(90, 39);
+var bgBlack = format3(40, 49);
+var bgRed = format3(41, 49);
+var bgGreen = format3(42, 49);
+var bgYellow = format3(43, 49);
+var bgBlue = format3(44, 49);
+var bgMagenta = format3(45, 49);
+var bgCyan = format3(46, 49);
+var bgWhite = format3(47, 49);
+var bgGray = format3(100, 49);
+var redBright = format3(91, 39);
+var greenBright = format3(92, 39);
+var yellowBright = format3(93, 39);
+var blueBright = format3(94, 39);
+var magentaBright = format3(95, 39);
+var cyanBright = format3(96, 39);
+var whiteBright = format3(97, 39);
+var bgRedBright = format3(101, 49);
+var bgGreenBright = format3(102, 49);
+var bgYellowBright = format3(103, 49);
+var bgBlueBright = format3(104, 49);
+var bgMagentaBright = format3(105, 49);
+var bgCyanBright = format3(106, 49);
+var bgWhiteBright = format3(107, 49);
+var underlineBlack = format3("58;5;0", 59);
+var underlineRed = format3("58;5;1", 59);
+var underlineGreen = format3("58;5;2", 59);
+var underlineYellow = format3("58;5;3", 59);
+var underlineBlue = format3("58;5;4", 59);
+var underlineMagenta = format3("58;5;5", 59);
+var underlineCyan = format3("58;5;6", 59);
+var underlineWhite = format3("58;5;7", 59);
+var underlineGray = format3("58;5;8", 59);
+var underlineRedBright = format3("58;5;9", 59);
+var underlineGreenBright = format3("58;5;10", 59);
+var underlineYellowBright = format3("58;5;11", 59);
+var underlineBlueBright = format3("58;5;12", 59);
+var underlineMagentaBright = format3("58;5;13", 59);
+var underlineCyanBright = format3("58;5;14", 59);
+var underlineWhiteBright = format3("58;5;15", 59);
 
 // node_modules/execa/lib/verbose/default.js
 var defaultVerboseFunction = ({
@@ -34696,13 +36989,13 @@ var handleCommand = (filePath, rawArguments, rawOptions) => {
 };
 
 // node_modules/execa/lib/arguments/options.js
-var import_node_path10 = __toESM(require("node:path"), 1);
+var import_node_path11 = __toESM(require("node:path"), 1);
 var import_node_process8 = __toESM(require("node:process"), 1);
 var import_cross_spawn = __toESM(require_cross_spawn(), 1);
 
 // node_modules/npm-run-path/index.js
 var import_node_process5 = __toESM(require("node:process"), 1);
-var import_node_path7 = __toESM(require("node:path"), 1);
+var import_node_path8 = __toESM(require("node:path"), 1);
 
 // node_modules/npm-run-path/node_modules/path-key/index.js
 function pathKey(options = {}) {
@@ -34719,7 +37012,7 @@ function pathKey(options = {}) {
 // node_modules/unicorn-magic/node.js
 var import_node_util5 = require("node:util");
 var import_node_child_process2 = require("node:child_process");
-var import_node_path6 = __toESM(require("node:path"), 1);
+var import_node_path7 = __toESM(require("node:path"), 1);
 var import_node_url2 = require("node:url");
 var execFileOriginal = (0, import_node_util5.promisify)(import_node_child_process2.execFile);
 function toPath(urlOrPath) {
@@ -34728,12 +37021,12 @@ function toPath(urlOrPath) {
 function traversePathUp(startPath) {
   return {
     *[Symbol.iterator]() {
-      let currentPath = import_node_path6.default.resolve(toPath(startPath));
+      let currentPath = import_node_path7.default.resolve(toPath(startPath));
       let previousPath;
       while (previousPath !== currentPath) {
         yield currentPath;
         previousPath = currentPath;
-        currentPath = import_node_path6.default.resolve(currentPath, "..");
+        currentPath = import_node_path7.default.resolve(currentPath, "..");
       }
     }
   };
@@ -34748,27 +37041,27 @@ var npmRunPath = ({
   execPath: execPath2 = import_node_process5.default.execPath,
   addExecPath = true
 } = {}) => {
-  const cwdPath = import_node_path7.default.resolve(toPath(cwd));
+  const cwdPath = import_node_path8.default.resolve(toPath(cwd));
   const result = [];
-  const pathParts = pathOption.split(import_node_path7.default.delimiter);
+  const pathParts = pathOption.split(import_node_path8.default.delimiter);
   if (preferLocal) {
     applyPreferLocal(result, pathParts, cwdPath);
   }
   if (addExecPath) {
     applyExecPath(result, pathParts, execPath2, cwdPath);
   }
-  return pathOption === "" || pathOption === import_node_path7.default.delimiter ? `${result.join(import_node_path7.default.delimiter)}${pathOption}` : [...result, pathOption].join(import_node_path7.default.delimiter);
+  return pathOption === "" || pathOption === import_node_path8.default.delimiter ? `${result.join(import_node_path8.default.delimiter)}${pathOption}` : [...result, pathOption].join(import_node_path8.default.delimiter);
 };
 var applyPreferLocal = (result, pathParts, cwdPath) => {
   for (const directory of traversePathUp(cwdPath)) {
-    const pathPart = import_node_path7.default.join(directory, "node_modules/.bin");
+    const pathPart = import_node_path8.default.join(directory, "node_modules/.bin");
     if (!pathParts.includes(pathPart)) {
       result.push(pathPart);
     }
   }
 };
 var applyExecPath = (result, pathParts, execPath2, cwdPath) => {
-  const pathPart = import_node_path7.default.resolve(cwdPath, toPath(execPath2), "..");
+  const pathPart = import_node_path8.default.resolve(cwdPath, toPath(execPath2), "..");
   if (!pathParts.includes(pathPart)) {
     result.push(pathPart);
   }
@@ -35923,7 +38216,7 @@ var killAfterTimeout = async (subprocess, timeout, context, { signal }) => {
 
 // node_modules/execa/lib/methods/node.js
 var import_node_process6 = require("node:process");
-var import_node_path8 = __toESM(require("node:path"), 1);
+var import_node_path9 = __toESM(require("node:path"), 1);
 var mapNode = ({ options }) => {
   if (options.node === false) {
     throw new TypeError('The "node" option cannot be false with `execaNode()`.');
@@ -35942,7 +38235,7 @@ var handleNodeOption = (file2, commandArguments, {
     throw new TypeError('The "execPath" option has been removed. Please use the "nodePath" option instead.');
   }
   const normalizedNodePath = safeNormalizeFileUrl(nodePath, 'The "nodePath" option');
-  const resolvedNodePath = import_node_path8.default.resolve(cwd, normalizedNodePath);
+  const resolvedNodePath = import_node_path9.default.resolve(cwd, normalizedNodePath);
   const newOptions = {
     ...options,
     nodePath: resolvedNodePath,
@@ -35952,7 +38245,7 @@ var handleNodeOption = (file2, commandArguments, {
   if (!shouldHandleNode) {
     return [file2, commandArguments, newOptions];
   }
-  if (import_node_path8.default.basename(file2, ".exe") === "node") {
+  if (import_node_path9.default.basename(file2, ".exe") === "node") {
     throw new TypeError('When the "node" option is true, the first argument does not need to be "node".');
   }
   return [
@@ -36042,11 +38335,11 @@ var serializeEncoding = (encoding) => typeof encoding === "string" ? `"${encodin
 
 // node_modules/execa/lib/arguments/cwd.js
 var import_node_fs5 = require("node:fs");
-var import_node_path9 = __toESM(require("node:path"), 1);
+var import_node_path10 = __toESM(require("node:path"), 1);
 var import_node_process7 = __toESM(require("node:process"), 1);
 var normalizeCwd = (cwd = getDefaultCwd()) => {
   const cwdString = safeNormalizeFileUrl(cwd, 'The "cwd" option');
-  return import_node_path9.default.resolve(cwdString);
+  return import_node_path10.default.resolve(cwdString);
 };
 var getDefaultCwd = () => {
   try {
@@ -36093,7 +38386,7 @@ var normalizeOptions = (filePath, rawArguments, rawOptions) => {
   options.killSignal = normalizeKillSignal(options.killSignal);
   options.forceKillAfterDelay = normalizeForceKillAfterDelay(options.forceKillAfterDelay);
   options.lines = options.lines.map((lines2, fdNumber) => lines2 && !BINARY_ENCODINGS.has(options.encoding) && options.buffer[fdNumber]);
-  if (import_node_process8.default.platform === "win32" && import_node_path10.default.basename(file2, ".exe") === "cmd") {
+  if (import_node_process8.default.platform === "win32" && import_node_path11.default.basename(file2, ".exe") === "cmd") {
     commandArguments.unshift("/q");
   }
   return { file: file2, commandArguments, options };
@@ -37079,7 +39372,7 @@ var getStdioItemType = (value, optionName) => {
   if (isSyncGenerator(value)) {
     return "generator";
   }
-  if (isUrl(value)) {
+  if (isUrl2(value)) {
     return "fileUrl";
   }
   if (isFilePathObject(value)) {
@@ -37161,8 +39454,8 @@ var isGenerator = (value) => isAsyncGenerator(value) || isSyncGenerator(value);
 var isAsyncGenerator = (value) => Object.prototype.toString.call(value) === "[object AsyncGeneratorFunction]";
 var isSyncGenerator = (value) => Object.prototype.toString.call(value) === "[object GeneratorFunction]";
 var isTransformOptions = (value) => isPlainObject2(value) && (value.transform !== void 0 || value.final !== void 0);
-var isUrl = (value) => Object.prototype.toString.call(value) === "[object URL]";
-var isRegularUrl = (value) => isUrl(value) && value.protocol !== "file:";
+var isUrl2 = (value) => Object.prototype.toString.call(value) === "[object URL]";
+var isRegularUrl = (value) => isUrl2(value) && value.protocol !== "file:";
 var isFilePathObject = (value) => isPlainObject2(value) && Object.keys(value).length > 0 && Object.keys(value).every((key) => FILE_PATH_KEYS.has(key)) && isFilePathString(value.file);
 var FILE_PATH_KEYS = /* @__PURE__ */ new Set(["file", "append"]);
 var isFilePathString = (file2) => typeof file2 === "string";
@@ -37494,7 +39787,7 @@ var handleInputFileOption = (inputFile) => inputFile === void 0 ? [] : [{
   optionName: "inputFile"
 }];
 var getInputFileType = (inputFile) => {
-  if (isUrl(inputFile)) {
+  if (isUrl2(inputFile)) {
     return { type: "fileUrl", value: inputFile };
   }
   if (isFilePathString(inputFile)) {
@@ -37812,16 +40105,16 @@ var splitGenerator = function* (state, preserveNewlines, chunk) {
   }
   let { previousChunks } = state;
   let start = -1;
-  for (let end2 = 0; end2 < chunk.length; end2 += 1) {
-    if (chunk[end2] === "\n") {
-      const newlineLength = getNewlineLength(chunk, end2, preserveNewlines, state);
-      let line = chunk.slice(start + 1, end2 + 1 - newlineLength);
+  for (let end3 = 0; end3 < chunk.length; end3 += 1) {
+    if (chunk[end3] === "\n") {
+      const newlineLength = getNewlineLength(chunk, end3, preserveNewlines, state);
+      let line = chunk.slice(start + 1, end3 + 1 - newlineLength);
       if (previousChunks.length > 0) {
         line = concatString(previousChunks, line);
         previousChunks = "";
       }
       yield line;
-      start = end2;
+      start = end3;
     }
   }
   if (start !== chunk.length - 1) {
@@ -37829,11 +40122,11 @@ var splitGenerator = function* (state, preserveNewlines, chunk) {
   }
   state.previousChunks = previousChunks;
 };
-var getNewlineLength = (chunk, end2, preserveNewlines, state) => {
+var getNewlineLength = (chunk, end3, preserveNewlines, state) => {
   if (preserveNewlines) {
     return 0;
   }
-  state.isWindowsNewline = end2 !== 0 && chunk[end2 - 1] === "\r";
+  state.isWindowsNewline = end3 !== 0 && chunk[end3 - 1] === "\r";
   return state.isWindowsNewline ? 2 : 1;
 };
 var linesFinal = function* ({ previousChunks }) {
@@ -37872,10 +40165,10 @@ var linesUint8ArrayInfo = {
 };
 
 // node_modules/execa/lib/transform/validate.js
-var import_node_buffer = require("node:buffer");
+var import_node_buffer2 = require("node:buffer");
 var getValidateTransformInput = (writableObjectMode, optionName) => writableObjectMode ? void 0 : validateStringTransformInput.bind(void 0, optionName);
 var validateStringTransformInput = function* (optionName, chunk) {
-  if (typeof chunk !== "string" && !isUint8Array(chunk) && !import_node_buffer.Buffer.isBuffer(chunk)) {
+  if (typeof chunk !== "string" && !isUint8Array(chunk) && !import_node_buffer2.Buffer.isBuffer(chunk)) {
     throw new TypeError(`The \`${optionName}\` option's transform must use "objectMode: true" to receive as input: ${typeof chunk}.`);
   }
   yield chunk;
@@ -37901,7 +40194,7 @@ Instead, \`yield\` should either be called with a value, or not be called at all
 };
 
 // node_modules/execa/lib/transform/encoding-transform.js
-var import_node_buffer2 = require("node:buffer");
+var import_node_buffer3 = require("node:buffer");
 var import_node_string_decoder2 = require("node:string_decoder");
 var getEncodingTransformGenerator = (binary, encoding, skipped) => {
   if (skipped) {
@@ -37917,7 +40210,7 @@ var getEncodingTransformGenerator = (binary, encoding, skipped) => {
   };
 };
 var encodingUint8ArrayGenerator = function* (textEncoder3, chunk) {
-  if (import_node_buffer2.Buffer.isBuffer(chunk)) {
+  if (import_node_buffer3.Buffer.isBuffer(chunk)) {
     yield bufferToUint8Array(chunk);
   } else if (typeof chunk === "string") {
     yield textEncoder3.encode(chunk);
@@ -38685,7 +40978,7 @@ var handleDummyPromise = async (error62, verboseInfo, options) => handleResult(e
 
 // node_modules/execa/lib/stdio/handle-async.js
 var import_node_fs9 = require("node:fs");
-var import_node_buffer3 = require("node:buffer");
+var import_node_buffer4 = require("node:buffer");
 var import_node_stream4 = require("node:stream");
 var handleStdioAsync = (options, verboseInfo) => handleStdio(addPropertiesAsync, options, verboseInfo, false);
 var forbiddenIfAsync = ({ type, optionName }) => {
@@ -38714,7 +41007,7 @@ var addPropertiesAsync = {
     iterable: ({ value }) => ({ stream: import_node_stream4.Readable.from(value) }),
     asyncIterable: ({ value }) => ({ stream: import_node_stream4.Readable.from(value) }),
     string: ({ value }) => ({ stream: import_node_stream4.Readable.from(value) }),
-    uint8Array: ({ value }) => ({ stream: import_node_stream4.Readable.from(import_node_buffer3.Buffer.from(value)) })
+    uint8Array: ({ value }) => ({ stream: import_node_stream4.Readable.from(import_node_buffer4.Buffer.from(value)) })
   },
   output: {
     ...addProperties2,
@@ -38832,7 +41125,7 @@ var validateStream = (stream2) => {
     throw new TypeError(`Expected a readable stream, got: \`${typeof stream2}\`.`);
   }
 };
-var endWhenStreamsDone = async ({ passThroughStream, stream: stream2, streams, ended, aborted: aborted3, onFinished, unpipeEvent }) => {
+var endWhenStreamsDone = async ({ passThroughStream, stream: stream2, streams, ended: ended2, aborted: aborted3, onFinished, unpipeEvent }) => {
   updateMaxListeners(passThroughStream, PASSTHROUGH_LISTENERS_PER_STREAM);
   const controller = new AbortController();
   try {
@@ -38842,14 +41135,14 @@ var endWhenStreamsDone = async ({ passThroughStream, stream: stream2, streams, e
         passThroughStream,
         stream: stream2,
         streams,
-        ended,
+        ended: ended2,
         aborted: aborted3,
         controller
       }),
       onInputStreamUnpipe({
         stream: stream2,
         streams,
-        ended,
+        ended: ended2,
         aborted: aborted3,
         unpipeEvent,
         controller
@@ -38859,8 +41152,8 @@ var endWhenStreamsDone = async ({ passThroughStream, stream: stream2, streams, e
     controller.abort();
     updateMaxListeners(passThroughStream, -PASSTHROUGH_LISTENERS_PER_STREAM);
   }
-  if (streams.size > 0 && streams.size === ended.size + aborted3.size) {
-    if (ended.size === 0 && aborted3.size > 0) {
+  if (streams.size > 0 && streams.size === ended2.size + aborted3.size) {
+    if (ended2.size === 0 && aborted3.size > 0) {
       abortStream(passThroughStream);
     } else {
       endStream(passThroughStream);
@@ -38879,7 +41172,7 @@ var afterMergedStreamFinished = async (onFinished, stream2, { signal }) => {
     }
   }
 };
-var onInputStreamEnd = async ({ passThroughStream, stream: stream2, streams, ended, aborted: aborted3, controller: { signal } }) => {
+var onInputStreamEnd = async ({ passThroughStream, stream: stream2, streams, ended: ended2, aborted: aborted3, controller: { signal } }) => {
   try {
     await (0, import_promises11.finished)(stream2, {
       signal,
@@ -38888,7 +41181,7 @@ var onInputStreamEnd = async ({ passThroughStream, stream: stream2, streams, end
       writable: false
     });
     if (streams.has(stream2)) {
-      ended.add(stream2);
+      ended2.add(stream2);
     }
   } catch (error62) {
     if (signal.aborted || !streams.has(stream2)) {
@@ -38901,13 +41194,13 @@ var onInputStreamEnd = async ({ passThroughStream, stream: stream2, streams, end
     }
   }
 };
-var onInputStreamUnpipe = async ({ stream: stream2, streams, ended, aborted: aborted3, unpipeEvent, controller: { signal } }) => {
+var onInputStreamUnpipe = async ({ stream: stream2, streams, ended: ended2, aborted: aborted3, unpipeEvent, controller: { signal } }) => {
   await (0, import_node_events10.once)(stream2, unpipeEvent, { signal });
   if (!stream2.readable) {
     return (0, import_node_events10.once)(signal, "abort", { signal });
   }
   streams.delete(stream2);
-  ended.delete(stream2);
+  ended2.delete(stream2);
   aborted3.delete(stream2);
 };
 var endStream = (stream2) => {
@@ -39063,7 +41356,7 @@ if (process.platform === "linux") {
 }
 
 // node_modules/signal-exit/dist/mjs/index.js
-var processOk = (process10) => !!process10 && typeof process10 === "object" && typeof process10.removeListener === "function" && typeof process10.emit === "function" && typeof process10.reallyExit === "function" && typeof process10.listeners === "function" && typeof process10.kill === "function" && typeof process10.pid === "number" && typeof process10.on === "function";
+var processOk = (process11) => !!process11 && typeof process11 === "object" && typeof process11.removeListener === "function" && typeof process11.emit === "function" && typeof process11.reallyExit === "function" && typeof process11.listeners === "function" && typeof process11.kill === "function" && typeof process11.pid === "number" && typeof process11.on === "function";
 var kExitEmitter = /* @__PURE__ */ Symbol.for("signal-exit emitter");
 var global2 = globalThis;
 var ObjectDefineProperty = Object.defineProperty.bind(Object);
@@ -39148,7 +41441,7 @@ var SignalExit = class extends SignalExitBase {
   // "SIGHUP" throws an `ENOSYS` error on Windows,
   // so use a supported signal instead
   /* c8 ignore start */
-  #hupSig = process9.platform === "win32" ? "SIGINT" : "SIGHUP";
+  #hupSig = process10.platform === "win32" ? "SIGINT" : "SIGHUP";
   /* c8 ignore stop */
   #emitter = new Emitter();
   #process;
@@ -39156,15 +41449,15 @@ var SignalExit = class extends SignalExitBase {
   #originalProcessReallyExit;
   #sigListeners = {};
   #loaded = false;
-  constructor(process10) {
+  constructor(process11) {
     super();
-    this.#process = process10;
+    this.#process = process11;
     this.#sigListeners = {};
     for (const sig of signals) {
       this.#sigListeners[sig] = () => {
         const listeners = this.#process.listeners(sig);
         let { count: count2 } = this.#emitter;
-        const p = process10;
+        const p = process11;
         if (typeof p.__signal_exit_emitter__ === "object" && typeof p.__signal_exit_emitter__.count === "number") {
           count2 += p.__signal_exit_emitter__.count;
         }
@@ -39173,12 +41466,12 @@ var SignalExit = class extends SignalExitBase {
           const ret = this.#emitter.emit("exit", null, sig);
           const s = sig === "SIGHUP" ? this.#hupSig : sig;
           if (!ret)
-            process10.kill(process10.pid, s);
+            process11.kill(process11.pid, s);
         }
       };
     }
-    this.#originalProcessReallyExit = process10.reallyExit;
-    this.#originalProcessEmit = process10.emit;
+    this.#originalProcessReallyExit = process11.reallyExit;
+    this.#originalProcessEmit = process11.emit;
   }
   onExit(cb, opts) {
     if (!processOk(this.#process)) {
@@ -39259,7 +41552,7 @@ var SignalExit = class extends SignalExitBase {
     }
   }
 };
-var process9 = globalThis.process;
+var process10 = globalThis.process;
 var {
   /**
    * Called when the process is exiting, whether via signal, explicit
@@ -39287,7 +41580,7 @@ var {
    * @internal
    */
   unload
-} = signalExitWrap(processOk(process9) ? new SignalExit(process9) : new SignalExitFallback());
+} = signalExitWrap(processOk(process10) ? new SignalExit(process10) : new SignalExitFallback());
 
 // node_modules/execa/lib/terminate/cleanup.js
 var cleanupOnExit = (subprocess, { cleanup, detached }, { signal }) => {
@@ -40633,16 +42926,31 @@ var import_node_child_process6 = require("node:child_process");
 var import_node_events15 = require("node:events");
 var tailBytes = 8 * 1024;
 var maxBufferedBytes = 16 * 1024 * 1024;
-async function run2(file2, args, options) {
-  const child = execa(file2, args, { ...common2(options), maxBuffer: maxBufferedBytes });
+async function run3(file2, args, options, awaited = []) {
+  const child = execa(file2, args, { ...common3(options), maxBuffer: maxBufferedBytes });
   const result = await child;
   const stdout = text(result.stdout);
   const stderr = text(result.stderr);
-  if (result.failed) throw failure2(file2, args, result, stdout, stderr);
-  return { stdout, stderr };
+  const status2 = result.exitCode;
+  if (result.failed && (status2 === void 0 || !awaited.includes(status2))) {
+    throw failure2(file2, args, result, stdout, stderr);
+  }
+  return { status: status2 ?? 0, stdout, stderr };
+}
+var pastTime = [124, 137];
+async function runWithin(timeoutMs, file2, args, options) {
+  const limit = (timeoutMs / 1e3).toFixed(3);
+  try {
+    return await run3("timeout", ["--kill-after=5", limit, file2, ...args], options);
+  } catch (error62) {
+    if (!(error62 instanceof ProcessError)) throw error62;
+    const { exitCode, signal } = error62.failure;
+    const timedOut = signal === "SIGKILL" || exitCode !== void 0 && pastTime.includes(exitCode);
+    throw new ProcessError({ ...error62.failure, command: [file2, ...args], timedOut }, { cause: error62.cause });
+  }
 }
 function stream(file2, args, options) {
-  const child = execa(file2, args, { ...common2(options), buffer: false });
+  const child = execa(file2, args, { ...common3(options), buffer: false });
   let tail = "";
   child.stderr.on("data", (chunk) => {
     tail = (tail + chunk.toString()).slice(-tailBytes);
@@ -40667,7 +42975,7 @@ async function runInSession(file2, args, { env, cwd }, started) {
     stdio: ["pipe", "inherit", "inherit"],
     detached: true
   });
-  const ended = (0, import_node_events15.once)(child, "exit");
+  const ended2 = (0, import_node_events15.once)(child, "exit");
   child.stdin.on("error", () => void 0);
   try {
     if (child.pid !== void 0) await started(child.pid);
@@ -40676,13 +42984,13 @@ async function runInSession(file2, args, { env, cwd }, started) {
     child.stdin.destroy();
     throw error62;
   }
-  const [status2] = await ended;
+  const [status2] = await ended2;
   return status2 ?? 128;
 }
 function startDetached(file2, args, env, output2) {
   (0, import_node_child_process6.spawn)(file2, args, { env, cwd: "/", stdio: ["ignore", output2, output2], detached: true }).unref();
 }
-function common2(options) {
+function common3(options) {
   return {
     env: { ...options.env },
     extendEnv: false,
@@ -40691,17 +42999,16 @@ function common2(options) {
     stdio: [options.input === void 0 ? "ignore" : "pipe", "pipe", "pipe"],
     ...options.input === void 0 ? {} : { input: options.input },
     ...options.cwd === void 0 ? {} : { cwd: options.cwd },
-    ...options.timeoutMs === void 0 ? {} : { timeout: options.timeoutMs },
     ...options.signal === void 0 ? {} : { cancelSignal: options.signal }
   };
 }
-function failure2(file2, args, { exitCode, signal, timedOut, durationMs, cause }, stdout, stderr) {
+function failure2(file2, args, { exitCode, signal, durationMs, cause }, stdout, stderr) {
   return new ProcessError(
     {
       command: [file2, ...args],
       exitCode,
       signal,
-      timedOut,
+      timedOut: false,
       durationMs,
       stdout: stdout.slice(-tailBytes),
       stderr: stderr.slice(-tailBytes)
@@ -40717,22 +43024,22 @@ function text(output2) {
 var manifest = external_exports.tuple([external_exports.object({ Config: external_exports.string(), Layers: external_exports.array(external_exports.string()) })]);
 var configuration = external_exports.looseObject({ rootfs: external_exports.looseObject({ diff_ids: external_exports.array(external_exports.string()) }) });
 async function withoutFiles(saved, unwanted, reference, env, work) {
-  const folder2 = await (0, import_promises17.mkdtemp)((0, import_node_path11.join)((0, import_node_os4.tmpdir)(), "flight-launch-"));
+  const folder2 = await (0, import_promises17.mkdtemp)((0, import_node_path12.join)((0, import_node_os4.tmpdir)(), "flight-launch-"));
   try {
-    await run2("tar", ["--extract", `--directory=${folder2}`], { env, input: saved });
-    const [{ Config, Layers }] = manifest.parse(await json2((0, import_node_path11.join)(folder2, "manifest.json")));
-    const config2 = configuration.parse(await json2((0, import_node_path11.join)(folder2, Config)));
+    await run3("tar", ["--extract", `--directory=${folder2}`], { env, input: saved });
+    const [{ Config, Layers }] = manifest.parse(await json2((0, import_node_path12.join)(folder2, "manifest.json")));
+    const config3 = configuration.parse(await json2((0, import_node_path12.join)(folder2, Config)));
     const digests = /* @__PURE__ */ new Map();
     for (const [index, layer] of Layers.slice(0, -1).entries()) {
-      const file2 = await (0, import_promises17.realpath)((0, import_node_path11.join)(folder2, layer));
+      const file2 = await (0, import_promises17.realpath)((0, import_node_path12.join)(folder2, layer));
       const digest = digests.get(file2) ?? await rewrite(file2, unwanted);
       if (digest === void 0) continue;
       digests.set(file2, digest);
-      config2.rootfs.diff_ids[index] = digest;
+      config3.rootfs.diff_ids[index] = digest;
     }
     const described = [{ Config: "config.json", RepoTags: [reference], Layers }];
-    await (0, import_promises17.writeFile)((0, import_node_path11.join)(folder2, "config.json"), JSON.stringify(config2));
-    await (0, import_promises17.writeFile)((0, import_node_path11.join)(folder2, "manifest.json"), JSON.stringify(described));
+    await (0, import_promises17.writeFile)((0, import_node_path12.join)(folder2, "config.json"), JSON.stringify(config3));
+    await (0, import_promises17.writeFile)((0, import_node_path12.join)(folder2, "manifest.json"), JSON.stringify(described));
     const names = ["manifest.json", "config.json", ...new Set(Layers)];
     const packed = stream("tar", ["--create", "--dereference", `--directory=${folder2}`, ...names], { env });
     packed.stderr.resume();
@@ -40793,7 +43100,7 @@ var DockerEngine = class {
    */
   async run(args, options = {}) {
     try {
-      return (await run2(this.program, args, this.#options(options))).stdout;
+      return (await run3(this.program, args, this.#options(options))).stdout;
     } catch (error62) {
       throw explained(error62);
     }
@@ -40939,7 +43246,7 @@ function explained(error62) {
 
 // src/adapters/dokku.ts
 var import_promises19 = require("node:fs/promises");
-var import_node_path12 = require("node:path");
+var import_node_path13 = require("node:path");
 var DokkuHost = class {
   constructor(has) {
     this.has = has;
@@ -40960,8 +43267,8 @@ var DokkuHost = class {
   async deployBranch(app) {
     return (await this.trigger("git-deploy-branch", app)).trim();
   }
-  async setDeployBranch(app, branch) {
-    await this.dokku("git:set", app, "deploy-branch", branch);
+  async setDeployBranch(app, branch3) {
+    await this.dokku("git:set", app, "deploy-branch", branch3);
   }
   async setBuildDir(app, folder2) {
     await this.dokku("builder:set", app, "build-dir", ...folder2 === "." ? [] : [folder2]);
@@ -41001,7 +43308,7 @@ var DokkuHost = class {
   }
   async processes(app, dokkuPid) {
     const ofDeploy = { ...this.has.env, DOKKU_PID: String(dokkuPid) };
-    const ask = async (name, ...args) => (await run2("plugn", ["trigger", name, ...args], { env: ofDeploy, cwd: this.has.dokkuRoot })).stdout;
+    const ask = async (name, ...args) => (await run3("plugn", ["trigger", name, ...args], { env: ofDeploy, cwd: this.has.dokkuRoot })).stdout;
     const answered = (answer) => answer.catch((error62) => {
       if (isRefusal(error62)) return void 0;
       throw error62;
@@ -41029,8 +43336,8 @@ var DokkuHost = class {
     await this.trigger("builder-set-property", app, "detected", builder);
     await this.trigger("ports-set-detected", app, ports);
   }
-  async announceTree(app, tree, commit) {
-    await run2("plugn", ["trigger", "core-post-extract", app, tree, commit], { env: this.has.env, cwd: tree });
+  async announceTree(app, tree, commit2) {
+    await run3("plugn", ["trigger", "core-post-extract", app, tree, commit2], { env: this.has.env, cwd: tree });
   }
   async setDeploySource(app, type, metadata) {
     await this.trigger("deploy-source-set", app, type, metadata);
@@ -41041,12 +43348,20 @@ var DokkuHost = class {
   redeploy(app, started) {
     return this.deployTrigger(["deploy", app, "latest"], started);
   }
+  async receive(app, started) {
+    const env = {
+      ...this.has.deployEnv,
+      DOKKU_PID: String(process.pid),
+      DOKKU_BUILD_ID: await this.newBuildId()
+    };
+    return runInSession("plugn", ["trigger", "receive-app", app], { env, cwd: this.has.dokkuRoot }, started);
+  }
   async removeLeftovers(app, dokkuPid) {
-    const data = (0, import_node_path12.join)(this.has.libRoot, "data");
+    const data = (0, import_node_path13.join)(this.has.libRoot, "data");
     for (const plugin of await namesIn(data)) {
-      for (const folder2 of [(0, import_node_path12.join)(data, plugin, app), (0, import_node_path12.join)(data, plugin, `app-${app}`)]) {
+      for (const folder2 of [(0, import_node_path13.join)(data, plugin, app), (0, import_node_path13.join)(data, plugin, `app-${app}`)]) {
         const left = (await namesIn(folder2)).filter((name) => name.split(".").includes(String(dokkuPid)));
-        for (const name of left) await (0, import_promises19.rm)((0, import_node_path12.join)(folder2, name), { recursive: true, force: true });
+        for (const name of left) await (0, import_promises19.rm)((0, import_node_path13.join)(folder2, name), { recursive: true, force: true });
       }
     }
   }
@@ -41055,13 +43370,13 @@ var DokkuHost = class {
     return JSON.parse(output2);
   }
   async containers(app) {
-    const folder2 = (0, import_node_path12.join)(this.has.dokkuRoot, app);
+    const folder2 = (0, import_node_path13.join)(this.has.dokkuRoot, app);
     const found = [];
     for (const name of await namesIn(folder2)) {
-      const process10 = /^CONTAINER\.([A-Za-z0-9_-]+\.[0-9]+)$/.exec(name)?.[1];
-      if (process10 === void 0) continue;
-      const id = await containerId((0, import_node_path12.join)(folder2, name));
-      if (id !== void 0) found.push({ process: process10, id });
+      const process11 = /^CONTAINER\.([A-Za-z0-9_-]+\.[0-9]+)$/.exec(name)?.[1];
+      if (process11 === void 0) continue;
+      const id = await containerId((0, import_node_path13.join)(folder2, name));
+      if (id !== void 0) found.push({ process: process11, id });
     }
     return found.sort((a2, b) => a2.process.localeCompare(b.process, "en", { numeric: true }));
   }
@@ -41084,14 +43399,14 @@ var DokkuHost = class {
   /** Whether an access-control plugin answers a trigger. `20_events` only records, as Dokku itself sees it. */
   async implemented(trigger) {
     for (const plugin of await namesIn(this.has.pluginsPath)) {
-      if (plugin !== "20_events" && await isExecutable((0, import_node_path12.join)(this.has.pluginsPath, plugin, trigger)))
+      if (plugin !== "20_events" && await isExecutable((0, import_node_path13.join)(this.has.pluginsPath, plugin, trigger)))
         return true;
     }
     return false;
   }
   /** @throws ProcessError where the trigger fails */
   async trigger(name, ...args) {
-    return (await run2("plugn", ["trigger", name, ...args], { env: this.has.env, cwd: this.has.dokkuRoot })).stdout;
+    return (await run3("plugn", ["trigger", name, ...args], { env: this.has.env, cwd: this.has.dokkuRoot })).stdout;
   }
   deployTrigger(args, started) {
     return runInSession(
@@ -41108,14 +43423,14 @@ var DokkuHost = class {
   }
   async bash(script, ...args) {
     const { env, dokkuRoot: cwd } = this.has;
-    return (await run2("bash", ["-c", script, "bash", ...args], { env, cwd })).stdout;
+    return (await run3("bash", ["-c", script, "bash", ...args], { env, cwd })).stdout;
   }
   async dokku(...args) {
     await this.dokkuPrints(...args);
   }
   async dokkuPrints(...args) {
     try {
-      const { stdout } = await run2("dokku", ["--quiet", ...args], {
+      const { stdout } = await run3("dokku", ["--quiet", ...args], {
         env: this.has.env,
         cwd: this.has.dokkuRoot
       });
@@ -41158,8 +43473,7 @@ async function containerId(path6) {
 }
 
 // src/adapters/git.ts
-var import_promises20 = require("node:fs/promises");
-var import_node_path13 = require("node:path");
+var import_node_path15 = require("node:path");
 
 // src/domain/changes.ts
 var commitFormat = "%H%x00%an%x00%s%x00%ct%x01";
@@ -41178,111 +43492,30 @@ function parseFiles(output2) {
   return files;
 }
 
-// src/adapters/git.ts
-var Git = class {
-  constructor(uses) {
-    this.uses = uses;
-  }
-  uses;
-  readerMade;
-  source(app, commit) {
-    return new CommitSource(commit, (args) => this.reader(app, args));
-  }
-  async branch(app, branch) {
-    const ref = `refs/heads/${branch}`;
-    const args = ["for-each-ref", "--format=%(objectname) %(refname)", ref];
-    try {
-      const { stdout } = await run2("git", args, { env: this.appEnvironment(app) });
-      const line = stdout.split("\n").find((candidate) => candidate.endsWith(` ${ref}`));
-      return line?.slice(0, line.indexOf(" "));
-    } catch (error62) {
-      if (isNoRepository(error62)) return void 0;
-      throw error62;
-    }
-  }
-  async keep(app, ref, commit) {
-    await run2("git", ["update-ref", ref, commit], { env: this.appEnvironment(app) });
-  }
-  async removeRef(app, ref) {
-    try {
-      await run2("git", ["update-ref", "-d", ref], { env: this.appEnvironment(app) });
-    } catch (error62) {
-      if (!isNoRepository(error62)) throw error62;
-    }
-  }
-  async has(app, commit) {
-    try {
-      await run2("git", ["cat-file", "-e", `${commit}^{commit}`], { env: this.appEnvironment(app) });
-      return true;
-    } catch (error62) {
-      if (error62 instanceof ProcessError && error62.failure.exitCode !== void 0) return false;
-      throw error62;
-    }
-  }
-  async fetch(from, to, commit, ref) {
-    const serve = "git -c uploadpack.allowAnySHA1InWant=true upload-pack";
-    const source = (0, import_node_path13.join)(this.uses.dokkuRoot, from);
-    await run2(
-      "git",
-      ["fetch", "--quiet", "--no-tags", `--upload-pack=${serve}`, source, `+${commit}:${ref}`],
-      {
-        env: this.appEnvironment(to)
-      }
-    );
-  }
-  async moveBranch(app, branch, commit) {
-    await run2("git", ["update-ref", `refs/heads/${branch}`, commit], { env: this.appEnvironment(app) });
-  }
-  async changes([first, second], from, to) {
-    const env = {
-      ...this.appEnvironment(first),
-      GIT_ALTERNATE_OBJECT_DIRECTORIES: (0, import_node_path13.join)(this.uses.dokkuRoot, second, "objects")
-    };
-    const git = async (...args) => (await run2("git", args, { env })).stdout;
-    const log = (range) => git("log", `--format=${commitFormat}`, "--end-of-options", range, "--");
-    return {
-      added: parseCommits(await log(`${from}..${to}`)),
-      removed: parseCommits(await log(`${to}..${from}`)),
-      files: parseFiles(await git("diff-tree", "-r", "-z", "--no-renames", "--name-status", from, to))
-    };
-  }
-  appEnvironment(app) {
-    return { ...this.uses.env, GIT_DIR: (0, import_node_path13.join)(this.uses.dokkuRoot, app), ...isolation };
-  }
-  async reader(app, args) {
-    this.readerMade ??= makeReader((0, import_node_path13.join)(this.uses.root, "reader.git"));
-    const gitDir = await this.readerMade;
-    const objects = (0, import_node_path13.join)(this.uses.dokkuRoot, app, "objects");
-    return {
-      args,
-      env: {
-        ...this.uses.env,
-        ...isolation,
-        GIT_DIR: gitDir,
-        ...this.uses.quarantine.GIT_OBJECT_DIRECTORY === void 0 ? { GIT_OBJECT_DIRECTORY: objects } : this.uses.quarantine
-      }
-    };
-  }
-};
-function isNoRepository(error62) {
-  return error62 instanceof ProcessError && error62.failure.stderr.includes("not a git repository");
-}
+// src/adapters/git-reading.ts
+var import_promises20 = require("node:fs/promises");
+var import_node_path14 = require("node:path");
 var isolation = {
   GIT_CONFIG_NOSYSTEM: "1",
   GIT_CONFIG_GLOBAL: "/dev/null",
   GIT_LITERAL_PATHSPECS: "1",
   LC_ALL: "C"
 };
-async function makeReader(gitDir) {
-  for (const folder2 of ["objects", "refs", "info"]) await (0, import_promises20.mkdir)((0, import_node_path13.join)(gitDir, folder2), { recursive: true });
+var serveAnyCommit = "--upload-pack=git -c uploadpack.allowAnySHA1InWant=true upload-pack";
+async function makeRepository(gitDir, config3) {
+  for (const folder2 of ["objects", "refs", "info"]) await (0, import_promises20.mkdir)((0, import_node_path14.join)(gitDir, folder2), { recursive: true });
+  if (config3 !== void 0) await have((0, import_node_path14.join)(gitDir, "config"), config3);
   const attributes = "* -text !eol !working-tree-encoding -ident !filter -export-ignore -export-subst\n";
-  await writeDurably((0, import_node_path13.join)(gitDir, "info", "attributes"), attributes);
-  await writeDurably((0, import_node_path13.join)(gitDir, "HEAD"), "ref: refs/heads/none\n");
+  await have((0, import_node_path14.join)(gitDir, "info", "attributes"), attributes);
+  await have((0, import_node_path14.join)(gitDir, "HEAD"), "ref: refs/heads/none\n");
   return gitDir;
 }
+async function have(path6, content) {
+  if ((await readIfThere(path6))?.toString() !== content) await writeDurably(path6, content);
+}
 var CommitSource = class {
-  constructor(commit, call) {
-    this.commit = commit;
+  constructor(commit2, call) {
+    this.commit = commit2;
     this.call = call;
   }
   commit;
@@ -41292,11 +43525,11 @@ var CommitSource = class {
       const id = (await this.git(["rev-parse", "--verify", "--end-of-options", `${this.commit}^{tree}`])).trim();
       return { mode: "040000", type: "tree", id, path: path6 };
     }
-    const [entry] = parseTree(await this.git(["ls-tree", "-z", "--full-tree", this.commit, "--", path6]));
+    const [entry] = parseTree3(await this.git(["ls-tree", "-z", "--full-tree", this.commit, "--", path6]));
     return entry;
   }
   async entries(paths2) {
-    return parseTree(await this.git(["ls-tree", "-r", "-z", "--full-tree", this.commit, "--", ...paths2]));
+    return parseTree3(await this.git(["ls-tree", "-r", "-z", "--full-tree", this.commit, "--", ...paths2]));
   }
   async read(entry, maxBytes) {
     const size = Number(await this.git(["cat-file", "-s", entry.id]));
@@ -41323,7 +43556,7 @@ var CommitSource = class {
   async git(args) {
     const call = await this.call(args);
     try {
-      return (await run2("git", ["-c", "core.quotePath=false", ...call.args], { env: call.env })).stdout;
+      return (await run3("git", ["-c", "core.quotePath=false", ...call.args], { env: call.env })).stdout;
     } catch (error62) {
       if (error62 instanceof ProcessError && /not a tree object|Not a valid object name|bad object|Needed a single revision/.test(
         error62.failure.stderr
@@ -41334,7 +43567,7 @@ var CommitSource = class {
     }
   }
 };
-function parseTree(output2) {
+function parseTree3(output2) {
   return output2.split("\0").filter((line) => line !== "").map((line) => {
     const match = /^(100644|100755|120000|040000|160000) (blob|tree|commit) ([0-9a-f]{40,64})\t([^]+)$/.exec(line);
     if (match === null) throw new UserError(`git lists an entry of unknown kind: ${printable(line)}`);
@@ -41343,9 +43576,94 @@ function parseTree(output2) {
   });
 }
 
+// src/adapters/git.ts
+var Git = class {
+  constructor(uses) {
+    this.uses = uses;
+  }
+  uses;
+  readerMade;
+  source(app, commit2) {
+    return new CommitSource(commit2, (args) => this.reader(app, args));
+  }
+  async branch(app, branch3) {
+    const ref = `refs/heads/${branch3}`;
+    const args = ["for-each-ref", "--format=%(objectname) %(refname)", ref];
+    try {
+      const { stdout } = await run3("git", args, { env: this.appEnvironment(app) });
+      const line = stdout.split("\n").find((candidate) => candidate.endsWith(` ${ref}`));
+      return line?.slice(0, line.indexOf(" "));
+    } catch (error62) {
+      if (isNoRepository(error62)) return void 0;
+      throw error62;
+    }
+  }
+  async keep(app, ref, commit2) {
+    await run3("git", ["update-ref", ref, commit2], { env: this.appEnvironment(app) });
+  }
+  async removeRef(app, ref) {
+    try {
+      await run3("git", ["update-ref", "-d", ref], { env: this.appEnvironment(app) });
+    } catch (error62) {
+      if (!isNoRepository(error62)) throw error62;
+    }
+  }
+  async has(app, commit2) {
+    try {
+      await run3("git", ["cat-file", "-e", `${commit2}^{commit}`], { env: this.appEnvironment(app) });
+      return true;
+    } catch (error62) {
+      if (error62 instanceof ProcessError && error62.failure.exitCode !== void 0) return false;
+      throw error62;
+    }
+  }
+  async fetch(from, to, commit2, ref) {
+    const source = (0, import_node_path15.join)(this.uses.dokkuRoot, from);
+    await run3("git", ["fetch", "--quiet", "--no-tags", serveAnyCommit, source, `+${commit2}:${ref}`], {
+      env: this.appEnvironment(to)
+    });
+  }
+  async moveBranch(app, branch3, commit2) {
+    await run3("git", ["update-ref", `refs/heads/${branch3}`, commit2], { env: this.appEnvironment(app) });
+  }
+  async changes([first, second], from, to) {
+    const env = {
+      ...this.appEnvironment(first),
+      GIT_ALTERNATE_OBJECT_DIRECTORIES: (0, import_node_path15.join)(this.uses.dokkuRoot, second, "objects")
+    };
+    const git = async (...args) => (await run3("git", args, { env })).stdout;
+    const log = (range) => git("log", `--format=${commitFormat}`, "--end-of-options", range, "--");
+    return {
+      added: parseCommits(await log(`${from}..${to}`)),
+      removed: parseCommits(await log(`${to}..${from}`)),
+      files: parseFiles(await git("diff-tree", "-r", "-z", "--no-renames", "--name-status", from, to))
+    };
+  }
+  appEnvironment(app) {
+    return { ...this.uses.env, GIT_DIR: (0, import_node_path15.join)(this.uses.dokkuRoot, app), ...isolation };
+  }
+  async reader(app, args) {
+    this.readerMade ??= makeRepository((0, import_node_path15.join)(this.uses.root, "reader.git"));
+    const gitDir = await this.readerMade;
+    const objects = (0, import_node_path15.join)(this.uses.dokkuRoot, app, "objects");
+    return {
+      args,
+      env: {
+        ...this.uses.env,
+        ...isolation,
+        GIT_DIR: gitDir,
+        ...this.uses.quarantine.GIT_OBJECT_DIRECTORY === void 0 ? { GIT_OBJECT_DIRECTORY: objects } : this.uses.quarantine
+      }
+    };
+  }
+};
+function isNoRepository(error62) {
+  return error62 instanceof ProcessError && error62.failure.stderr.includes("not a git repository");
+}
+
 // src/adapters/locks.ts
 var import_promises21 = require("node:fs/promises");
-var import_node_path14 = require("node:path");
+var import_node_path16 = require("node:path");
 var conflict = 75;
 var FileLocks = class {
   constructor(has) {
@@ -41363,7 +43681,7 @@ var FileLocks = class {
     }
   }
   async deploy(app, buildId, work) {
-    const path6 = (0, import_node_path14.join)(this.has.libRoot, "data", "apps", app, ".deploy.lock");
+    const path6 = (0, import_node_path16.join)(this.has.libRoot, "data", "apps", app, ".deploy.lock");
     const file2 = await this.takeDeploy(path6, app);
     try {
       await file2.truncate(0);
@@ -41377,7 +43695,7 @@ var FileLocks = class {
   }
   /** Dokku removes the file when it releases the lock, so the one that was locked has to be the one that is there. */
   async takeDeploy(path6, app) {
-    await (0, import_promises21.mkdir)((0, import_node_path14.dirname)(path6), { recursive: true });
+    await (0, import_promises21.mkdir)((0, import_node_path16.dirname)(path6), { recursive: true });
     for (; ; ) {
       const file2 = await (0, import_promises21.open)(path6, "a+", 420);
       try {
@@ -41422,9 +43740,9 @@ var FileLocks = class {
     }
   }
   async open(pipeline4, name) {
-    const folder2 = (0, import_node_path14.join)(this.has.root, "pipelines", pipeline4, "locks");
+    const folder2 = (0, import_node_path16.join)(this.has.root, "pipelines", pipeline4, "locks");
     await (0, import_promises21.mkdir)(folder2, { recursive: true, mode: 448 });
-    return (0, import_promises21.open)((0, import_node_path14.join)(folder2, name), "a+", 384);
+    return (0, import_promises21.open)((0, import_node_path16.join)(folder2, name), "a+", 384);
   }
   /** False where another holds it and we do not wait. */
   async take(file2, once10) {
@@ -41476,9 +43794,31 @@ async function readHolder(file2) {
 }
 
 // src/adapters/jobs.ts
+var import_promises23 = require("node:fs/promises");
+var import_node_path18 = require("node:path");
+var import_promises24 = require("node:timers/promises");
+
+// src/adapters/journal.ts
 var import_promises22 = require("node:fs/promises");
-var import_node_path15 = require("node:path");
-var import_promises23 = require("node:timers/promises");
+var import_node_path17 = require("node:path");
+async function readJournal(schema2, path6) {
+  const text2 = await readIfThere(path6);
+  return text2 === void 0 ? [] : parseJournal(schema2, text2.toString());
+}
+async function appendToJournal(schema2, path6, entry) {
+  const before2 = (await readIfThere(path6))?.toString() ?? "";
+  const line = `${JSON.stringify(entry)}
+`;
+  if (before2 === "" || before2.endsWith("\n")) await (0, import_promises22.appendFile)(path6, line, { mode: 384, flush: true });
+  else {
+    const whole = parseJournal(schema2, before2).map((earlier) => `${JSON.stringify(earlier)}
+`);
+    await writeDurably(path6, `${whole.join("")}${line}`);
+  }
+  await syncFolder((0, import_node_path17.dirname)(path6));
+}
+
+// src/adapters/jobs.ts
 var pollMs = 200;
 var DetachedJobs = class {
   constructor(has) {
@@ -41495,25 +43835,17 @@ var DetachedJobs = class {
     }
     return records.sort((a2, b) => a2.createdAt - b.createdAt);
   }
-  async journal(pipeline4, job) {
-    const text2 = await readIfThere(this.path(pipeline4, job, "journal.ndjson"));
-    return text2 === void 0 ? [] : parseJournal(text2.toString());
+  journal(pipeline4, job) {
+    return readJournal(journalEntry, this.path(pipeline4, job, "journal.ndjson"));
   }
-  async append(pipeline4, job, entry) {
-    const path6 = this.path(pipeline4, job, "journal.ndjson");
-    const before2 = (await readIfThere(path6))?.toString() ?? "";
-    const whole = before2.slice(0, before2.lastIndexOf("\n") + 1);
-    if (whole === before2) await (0, import_promises22.appendFile)(path6, `${JSON.stringify(entry)}
-`, { mode: 384, flush: true });
-    else await writeDurably(path6, `${journalText(parseJournal(before2))}${JSON.stringify(entry)}
-`);
-    await syncFolder(this.path(pipeline4, job));
+  append(pipeline4, job, entry) {
+    return appendToJournal(journalEntry, this.path(pipeline4, job, "journal.ndjson"), entry);
   }
   async create(pipeline4, record3) {
     const folder2 = this.path(pipeline4, record3.id);
-    await (0, import_promises22.mkdir)(folder2, { recursive: true, mode: 448 });
-    await (await (0, import_promises22.open)((0, import_node_path15.join)(folder2, "log"), "a", 384)).close();
-    await writeDurably((0, import_node_path15.join)(folder2, "job.json"), `${JSON.stringify(record3, void 0, 2)}
+    await (0, import_promises23.mkdir)(folder2, { recursive: true, mode: 448 });
+    await (await (0, import_promises23.open)((0, import_node_path18.join)(folder2, "log"), "a", 384)).close();
+    await writeDurably((0, import_node_path18.join)(folder2, "job.json"), `${JSON.stringify(record3, void 0, 2)}
 `);
   }
   start(pipeline4, job) {
@@ -41524,7 +43856,7 @@ var DetachedJobs = class {
   }
   async launch(entry, pipeline4, job) {
     this.started.set(job, (await this.journal(pipeline4, job)).length);
-    const log = await (0, import_promises22.open)(this.path(pipeline4, job, "log"), "a", 384);
+    const log = await (0, import_promises23.open)(this.path(pipeline4, job, "log"), "a", 384);
     try {
       const [node2, bundle] = this.has.program;
       startDetached(node2, [bundle, entry, pipeline4, job], this.has.env, log.fd);
@@ -41533,22 +43865,22 @@ var DetachedJobs = class {
     }
   }
   async remove(pipeline4, job) {
-    await (0, import_promises22.rm)(this.path(pipeline4, job), { recursive: true, force: true });
+    await (0, import_promises23.rm)(this.path(pipeline4, job), { recursive: true, force: true });
   }
   async follow(pipeline4, job) {
     const earlier = this.started.get(job) ?? 0;
-    const log = await (0, import_promises22.open)(this.path(pipeline4, job, "log"), "r");
+    const log = await (0, import_promises23.open)(this.path(pipeline4, job, "log"), "r");
     try {
       const buffer = Buffer.alloc(64 * 1024);
       for (let waited = 0; ; waited += pollMs) {
         const journal = await this.journal(pipeline4, job);
-        const ended = lastStep(journal, "ended");
+        const ended2 = lastStep(journal, "ended");
         const gone = await this.isGone(journal.slice(earlier), waited);
         for (let read = await log.read(buffer); read.bytesRead > 0; read = await log.read(buffer)) {
           writeAll(1, buffer.subarray(0, read.bytesRead));
         }
-        if (gone) return ended?.exit;
-        await (0, import_promises23.setTimeout)(pollMs);
+        if (gone) return ended2?.exit;
+        await (0, import_promises24.setTimeout)(pollMs);
       }
     } finally {
       await log.close();
@@ -41563,13 +43895,9 @@ var DetachedJobs = class {
     return await this.has.processes.startOf(started.process.pid) !== started.process.startedAt;
   }
   path(pipeline4, ...rest) {
-    return (0, import_node_path15.join)(this.has.root, "pipelines", pipeline4, "jobs", ...rest);
+    return (0, import_node_path18.join)(this.has.root, "pipelines", pipeline4, "jobs", ...rest);
   }
 };
-function journalText(journal) {
-  return journal.map((entry) => `${JSON.stringify(entry)}
-`).join("");
-}
 
 // src/adapters/log.ts
 var import_pino = __toESM(require_pino(), 1);
@@ -41579,11 +43907,11 @@ function openLog(path6, context) {
 }
 
 // src/adapters/processes.ts
-var import_promises24 = require("node:fs/promises");
+var import_promises25 = require("node:fs/promises");
 async function startOf(pid) {
   try {
-    const stat3 = await (0, import_promises24.readFile)(`/proc/${String(pid)}/stat`, "utf8");
-    const boot = await (0, import_promises24.readFile)("/proc/sys/kernel/random/boot_id", "utf8");
+    const stat3 = await (0, import_promises25.readFile)(`/proc/${String(pid)}/stat`, "utf8");
+    const boot = await (0, import_promises25.readFile)("/proc/sys/kernel/random/boot_id", "utf8");
     const ticks = stat3.slice(stat3.lastIndexOf(")") + 2).split(" ")[19];
     return ticks === void 0 ? void 0 : `${boot.trim()}:${ticks}`;
   } catch (error62) {
@@ -41596,9 +43924,9 @@ var systemProcesses = { startOf };
 // src/adapters/store.ts
 var import_node_crypto5 = require("node:crypto");
 var import_node_fs11 = require("node:fs");
-var import_promises25 = require("node:fs/promises");
-var import_node_path16 = require("node:path");
-var import_promises26 = require("node:stream/promises");
+var import_promises26 = require("node:fs/promises");
+var import_node_path19 = require("node:path");
+var import_promises27 = require("node:stream/promises");
 var pipelineFile = external_exports.object({
   format: external_exports.literal(1),
   name: external_exports.string(),
@@ -41616,7 +43944,7 @@ var FileStore = class {
   /** Damaged records that were told. */
   told = /* @__PURE__ */ new Set();
   async pipelines() {
-    return (await namesIn((0, import_node_path16.join)(this.root, "pipelines"))).sort();
+    return (await namesIn((0, import_node_path19.join)(this.root, "pipelines"))).sort();
   }
   async pipeline(name) {
     const file2 = await this.read(this.settingsPath(name), pipelineFile);
@@ -41626,32 +43954,32 @@ var FileStore = class {
   }
   async savePipeline(pipeline4) {
     for (const folder2 of ["artifacts", "builds"]) {
-      await (0, import_promises25.mkdir)(this.path(pipeline4.name, folder2), { recursive: true, mode: 448 });
+      await (0, import_promises26.mkdir)(this.path(pipeline4.name, folder2), { recursive: true, mode: 448 });
     }
     await this.write(this.settingsPath(pipeline4.name), { format: 1, ...pipeline4 });
   }
   async removePipeline(name) {
     const history2 = this.path(name, "history.ndjson");
-    const aside = (0, import_node_path16.join)(this.root, "unlinked", `${name}.history.ndjson`);
+    const aside = (0, import_node_path19.join)(this.root, "unlinked", `${name}.history.ndjson`);
     const text2 = await readIfThere(history2);
     if (text2 !== void 0) {
-      await (0, import_promises25.mkdir)((0, import_node_path16.join)(this.root, "unlinked"), { recursive: true, mode: 448 });
-      await (0, import_promises25.appendFile)(aside, text2, { mode: 384, flush: true });
+      await (0, import_promises26.mkdir)((0, import_node_path19.join)(this.root, "unlinked"), { recursive: true, mode: 448 });
+      await (0, import_promises26.appendFile)(aside, text2, { mode: 384, flush: true });
     }
-    await (0, import_promises25.rm)(this.path(name), { recursive: true, force: true });
-    await syncFolder((0, import_node_path16.join)(this.root, "pipelines"));
+    await (0, import_promises26.rm)(this.path(name), { recursive: true, force: true });
+    await syncFolder((0, import_node_path19.join)(this.root, "pipelines"));
     return text2 === void 0 ? void 0 : aside;
   }
   async pipelineOf(app) {
-    return (await readIfThere((0, import_node_path16.join)(this.root, "apps", app)))?.toString().trim();
+    return (await readIfThere((0, import_node_path19.join)(this.root, "apps", app)))?.toString().trim();
   }
   async link(app, pipeline4) {
-    await (0, import_promises25.mkdir)((0, import_node_path16.join)(this.root, "apps"), { recursive: true });
-    await writeDurably((0, import_node_path16.join)(this.root, "apps", app), `${pipeline4}
+    await (0, import_promises26.mkdir)((0, import_node_path19.join)(this.root, "apps"), { recursive: true });
+    await writeDurably((0, import_node_path19.join)(this.root, "apps", app), `${pipeline4}
 `, 420);
   }
   async unlink(app) {
-    await (0, import_promises25.rm)((0, import_node_path16.join)(this.root, "apps", app), { force: true });
+    await (0, import_promises26.rm)((0, import_node_path19.join)(this.root, "apps", app), { force: true });
     await this.removeNote(app);
   }
   async builds(pipeline4) {
@@ -41680,7 +44008,7 @@ var FileStore = class {
   }
   async removeBuild(pipeline4, name) {
     for (const suffix of buildSuffixes)
-      await (0, import_promises25.rm)(this.path(pipeline4, "builds", `${name}${suffix}`), { force: true });
+      await (0, import_promises26.rm)(this.path(pipeline4, "builds", `${name}${suffix}`), { force: true });
   }
   async buildNames(pipeline4) {
     return [...(await this.buildFiles(pipeline4)).keys()].sort();
@@ -41696,9 +44024,9 @@ var FileStore = class {
     return this.path(pipeline4, "builds", `${build2}.server.tar`);
   }
   async withLog(pipeline4, build2, work) {
-    const file2 = await (0, import_promises25.open)(this.path(pipeline4, "builds", `${build2}.log`), "a", 384);
+    const file2 = await (0, import_promises26.open)(this.path(pipeline4, "builds", `${build2}.log`), "a", 384);
     const stream2 = file2.createWriteStream();
-    const written = (0, import_promises26.finished)(stream2);
+    const written = (0, import_promises27.finished)(stream2);
     written.catch(() => void 0);
     let result;
     try {
@@ -41725,7 +44053,7 @@ var FileStore = class {
   async artifactIntact(pipeline4, record3) {
     const hash3 = (0, import_node_crypto5.createHash)("sha256");
     try {
-      await (0, import_promises26.pipeline)((0, import_node_fs11.createReadStream)(this.artifactPath(pipeline4, record3.key)), hash3);
+      await (0, import_promises27.pipeline)((0, import_node_fs11.createReadStream)(this.artifactPath(pipeline4, record3.key)), hash3);
     } catch (error62) {
       if (isMissing(error62)) return false;
       throw error62;
@@ -41733,18 +44061,18 @@ var FileStore = class {
     return hash3.digest("hex") === record3.sha256;
   }
   async saveArtifact(pipeline4, record3, builtAt) {
-    const file2 = await (0, import_promises25.open)(builtAt, "r");
+    const file2 = await (0, import_promises26.open)(builtAt, "r");
     try {
       await file2.sync();
     } finally {
       await file2.close();
     }
-    await (0, import_promises25.rename)(builtAt, this.artifactPath(pipeline4, record3.key));
+    await (0, import_promises26.rename)(builtAt, this.artifactPath(pipeline4, record3.key));
     await this.write(this.path(pipeline4, "artifacts", `${record3.key}.json`), record3);
   }
   async removeArtifact(pipeline4, key) {
-    await (0, import_promises25.rm)(this.path(pipeline4, "artifacts", `${key}.json`), { force: true });
-    await (0, import_promises25.rm)(this.artifactPath(pipeline4, key), { force: true });
+    await (0, import_promises26.rm)(this.path(pipeline4, "artifacts", `${key}.json`), { force: true });
+    await (0, import_promises26.rm)(this.artifactPath(pipeline4, key), { force: true });
   }
   artifactPath(pipeline4, key) {
     return this.path(pipeline4, "artifacts", `${key}.tar`);
@@ -41753,26 +44081,26 @@ var FileStore = class {
     return this.path(pipeline4, "artifacts", `${build2}.partial`);
   }
   note(app) {
-    return this.read((0, import_node_path16.join)(this.root, "deploys", `${app}.json`), deployNote);
+    return this.read((0, import_node_path19.join)(this.root, "deploys", `${app}.json`), deployNote);
   }
   async notes() {
-    const files = (await namesIn((0, import_node_path16.join)(this.root, "deploys"))).filter((name) => name.endsWith(".json"));
+    const files = (await namesIn((0, import_node_path19.join)(this.root, "deploys"))).filter((name) => name.endsWith(".json"));
     const notes = await Promise.all(
-      files.map((name) => this.read((0, import_node_path16.join)(this.root, "deploys", name), deployNote))
+      files.map((name) => this.read((0, import_node_path19.join)(this.root, "deploys", name), deployNote))
     );
     return notes.filter((note) => note !== void 0);
   }
   async saveNote(note) {
-    await (0, import_promises25.mkdir)((0, import_node_path16.join)(this.root, "deploys"), { recursive: true, mode: 448 });
-    await this.write((0, import_node_path16.join)(this.root, "deploys", `${note.app}.json`), note);
+    await (0, import_promises26.mkdir)((0, import_node_path19.join)(this.root, "deploys"), { recursive: true, mode: 448 });
+    await this.write((0, import_node_path19.join)(this.root, "deploys", `${note.app}.json`), note);
   }
   async removeNote(app) {
-    await (0, import_promises25.rm)((0, import_node_path16.join)(this.root, "deploys", `${app}.json`), { force: true });
+    await (0, import_promises26.rm)((0, import_node_path19.join)(this.root, "deploys", `${app}.json`), { force: true });
   }
   async appendHistory(pipeline4, entry) {
     const path6 = this.path(pipeline4, "history.ndjson");
     const torn = await endsWithoutNewline(path6);
-    await (0, import_promises25.appendFile)(path6, `${torn ? "\n" : ""}${JSON.stringify(entry)}
+    await (0, import_promises26.appendFile)(path6, `${torn ? "\n" : ""}${JSON.stringify(entry)}
 `, { mode: 384, flush: true });
   }
   async history(pipeline4) {
@@ -41809,7 +44137,7 @@ var FileStore = class {
     return this.path(name, "settings.json");
   }
   path(pipeline4, ...rest) {
-    return (0, import_node_path16.join)(this.root, "pipelines", pipeline4, ...rest);
+    return (0, import_node_path19.join)(this.root, "pipelines", pipeline4, ...rest);
   }
   async read(path6, schema2) {
     const text2 = await readIfThere(path6);
@@ -41846,7 +44174,7 @@ function unreadable2(path6, cause) {
 }
 async function sizeOf(path6) {
   try {
-    return (await (0, import_promises25.stat)(path6)).size;
+    return (await (0, import_promises26.stat)(path6)).size;
   } catch (error62) {
     if (isMissing(error62)) return 0;
     throw error62;
@@ -41855,7 +44183,7 @@ async function sizeOf(path6) {
 async function endsWithoutNewline(path6) {
   const size = await sizeOf(path6);
   if (size === 0) return false;
-  const file2 = await (0, import_promises25.open)(path6, "r");
+  const file2 = await (0, import_promises26.open)(path6, "r");
   try {
     const { buffer } = await file2.read(Buffer.alloc(1), 0, 1, size - 1);
     return buffer.toString() !== "\n";
@@ -41864,41 +44192,490 @@ async function endsWithoutNewline(path6) {
   }
 }
 
+// src/adapters/releases.ts
+var import_promises28 = require("node:fs/promises");
+var import_node_path20 = require("node:path");
+var FileReleases = class {
+  constructor(root) {
+    this.root = root;
+  }
+  root;
+  async list(pipeline4) {
+    const versions = await namesIn(this.path(pipeline4));
+    const records = await Promise.all(versions.map((version2) => this.read(pipeline4, version2)));
+    return records.filter((record3) => record3 !== void 0).sort((a2, b) => a2.createdAt - b.createdAt);
+  }
+  async read(pipeline4, version2) {
+    const text2 = await readIfThere(this.path(pipeline4, version2, "release.json"));
+    return text2 === void 0 ? void 0 : releaseRecord.parse(JSON.parse(text2.toString()));
+  }
+  async create(pipeline4, record3) {
+    const folder2 = this.path(pipeline4, record3.version);
+    await (0, import_promises28.rm)(folder2, { recursive: true, force: true });
+    await (0, import_promises28.mkdir)(folder2, { recursive: true, mode: 448 });
+    await writeDurably((0, import_node_path20.join)(folder2, "release.json"), `${JSON.stringify(record3, void 0, 2)}
+`);
+  }
+  journal(pipeline4, version2) {
+    return readJournal(releaseEntry, this.path(pipeline4, version2, "journal.ndjson"));
+  }
+  append(pipeline4, version2, entry) {
+    return appendToJournal(releaseEntry, this.path(pipeline4, version2, "journal.ndjson"), entry);
+  }
+  path(pipeline4, ...rest) {
+    return (0, import_node_path20.join)(this.root, "pipelines", pipeline4, "releases", ...rest);
+  }
+};
+
+// src/adapters/upstream-access.ts
+function sshCommand({ key, knownHosts, connectTimeout = 15 }) {
+  const options = {
+    // Not -i: where that file is missing, ssh tries the user's own keys.
+    IdentityFile: `"${sshPath(key)}"`,
+    IdentitiesOnly: "yes",
+    IdentityAgent: "none",
+    BatchMode: "yes",
+    PreferredAuthentications: "publickey",
+    PasswordAuthentication: "no",
+    KbdInteractiveAuthentication: "no",
+    StrictHostKeyChecking: "yes",
+    UserKnownHostsFile: `"${sshPath(knownHosts)}"`,
+    GlobalKnownHostsFile: "/dev/null",
+    // Only what setup pinned, under the upstream's own name; ssh neither adds to it nor asks for its address.
+    UpdateHostKeys: "no",
+    CheckHostIP: "no",
+    ConnectTimeout: String(connectTimeout),
+    ServerAliveInterval: "15",
+    ServerAliveCountMax: "4",
+    LogLevel: "ERROR"
+  };
+  const words = ["ssh", "-F", "/dev/null", "-a", "-x"];
+  for (const [name, value] of Object.entries(options)) words.push("-o", `${name}=${value}`);
+  return words.map(shellWord).join(" ");
+}
+function sshPath(path6) {
+  return path6.replaceAll("%", "%%");
+}
+function shellWord(word) {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+// src/adapters/upstream.ts
+var import_promises29 = require("node:fs/promises");
+var import_node_os5 = require("node:os");
+var import_node_path21 = require("node:path");
+
+// src/domain/git-answers.ts
+function parseTags(output2, prefix) {
+  const tags2 = /* @__PURE__ */ new Map();
+  for (const line of output2.split("\n")) {
+    const space = line.indexOf(" ");
+    const id = line.slice(0, space);
+    const ref = line.slice(space + 1);
+    if (space < 0 || !ref.startsWith(prefix)) continue;
+    const name = ref.slice(prefix.length).replace(/\^\{\}$/, "");
+    tags2.set(name, { object: tags2.get(name)?.object ?? id, commit: id });
+  }
+  return tags2;
+}
+function parseBranches(output2, prefix) {
+  const lines2 = output2.split("\n").filter((line) => line !== "");
+  return new Map(
+    lines2.map((line) => {
+      const space = line.indexOf(" ");
+      return [line.slice(space + 1 + prefix.length), line.slice(0, space)];
+    })
+  );
+}
+function parseMergeTree(output2) {
+  const [tree = "", ...parts] = output2.split("\0");
+  const end3 = parts.indexOf("");
+  const files = end3 < 0 ? parts : parts.slice(0, end3);
+  const told = [];
+  for (let index = end3 < 0 ? parts.length : end3 + 1; index < parts.length; ) {
+    const count2 = Number(parts[index]);
+    if (!(count2 > 0)) break;
+    const paths2 = parts.slice(index + 1, index + 1 + count2);
+    if (parts[index + 1 + count2]?.startsWith("CONFLICT") === true) told.push(...paths2);
+    index += count2 + 3;
+  }
+  return { tree: tree.trim(), conflicts: [...new Set(files.length > 0 ? files : told)] };
+}
+function parseRefusal(stdout, stderr) {
+  const refused2 = [];
+  let said = saidByServer(stderr);
+  for (const line of stdout.split("\n")) {
+    const match = /^!\t[^\t]*:([^\t:]+)\t\[([^\]]*)\](?: \((.*)\))?$/.exec(line);
+    if (match === null) continue;
+    const [, ref = "", summary = "", reason = summary] = match;
+    if (summary === "remote failure") return void 0;
+    if (reason.startsWith("atomic push fail")) continue;
+    if (summary === "remote rejected") {
+      refused2.push({ ref, reason: [printable(reason), ...said].join("; ") });
+      said = [];
+    } else {
+      refused2.push({ ref, reason: reason === "stale info" ? "it moved on meanwhile" : printable(reason) });
+    }
+  }
+  return refused2.length === 0 ? void 0 : { accepted: false, refused: refused2 };
+}
+var mostLines = 10;
+function saidByServer(stderr) {
+  return linesOf(stderr).map(
+    (line) => /^(?:remote: |error: remote unpack failed: )(?:error: )?(.*)$/.exec(line)?.[1]?.trim() ?? ""
+  ).filter((line) => line !== "" && !line.startsWith("hook declined to update ")).slice(0, mostLines).map((line) => printable(line));
+}
+function linesOf(text2) {
+  return text2.split(/[\r\n]+/).map((line) => line.trimEnd()).filter((line) => line !== "");
+}
+var setup2 = (pipeline4) => `\`dokku flight-launch:setup ${pipeline4}`;
+var kinds = [
+  {
+    pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED|host key for .* has changed/i,
+    problem: (shownUrl2) => `the host key of ${shownUrl2} is another than the one that setup noted`,
+    remedy: (pipeline4) => `Find out why. If it is meant to be, ${setup2(pipeline4)} --upstream URL\` notes the new one.`
+  },
+  {
+    pattern: /Host key verification failed|host key is known for|No matching host key/i,
+    problem: (shownUrl2) => `the host key of ${shownUrl2} is not known`,
+    remedy: (pipeline4) => `${setup2(pipeline4)} --upstream URL\` notes it.`
+  },
+  {
+    pattern: /marked as read only|not allowed to (push|upload)|Permission to \S+ denied|deny updating|denied to deploy key/i,
+    problem: (shownUrl2) => `${shownUrl2} does not let us write`,
+    remedy: (pipeline4) => `Give the deploy key that ${setup2(pipeline4)}\` shows the right to write to the repository.`
+  },
+  {
+    pattern: /Permission denied|Too many authentication failures|Authentication failed|could not read (Username|Password)|Access denied|error: 40[13]\b/i,
+    problem: (shownUrl2) => `${shownUrl2} does not let us in`,
+    remedy: (pipeline4) => `Add the deploy key that ${setup2(pipeline4)}\` shows to the repository, with the right to write.`
+  },
+  {
+    pattern: /Repository not found|repository '.*' not found|does not appear to be a git repository|could not be found|error: 404\b|not a git repository/i,
+    problem: (shownUrl2) => `there is no repository at ${shownUrl2}, or it is hidden from us`,
+    remedy: (pipeline4) => `Look at the URL; if it is right, add the deploy key that ${setup2(pipeline4)}\` shows to the repository.`
+  },
+  {
+    pattern: /Could not resolve|Name or service not known|Connection (refused|timed out)|No route to host|Network is unreachable|Failed to connect|Couldn't connect|Could ?n[o']t connect/i,
+    problem: (shownUrl2) => `${shownUrl2} cannot be reached`,
+    remedy: () => "Look at the URL, and whether that host is up and this one's network lets us through."
+  },
+  {
+    pattern: /Connection (reset|closed)|Broken pipe|hung up unexpectedly|early EOF|Operation too slow|Operation timed out|Timeout, server|unexpected disconnect|RPC failed|failed to report status/i,
+    problem: (shownUrl2) => `the connection to ${shownUrl2} broke`,
+    remedy: () => "Try again."
+  }
+];
+function upstreamError({ pipeline: pipeline4, url: url2, shownUrl: shownUrl2 }, stderr) {
+  const text2 = withoutSecrets(stderr, url2, shownUrl2);
+  const details = linesOf(text2).slice(-mostLines).map((line) => printable(line));
+  const kind = kinds.find(({ pattern }) => pattern.test(text2));
+  return new UserError(kind?.problem(shownUrl2) ?? `git cannot work with ${shownUrl2}`, {
+    details,
+    remedy: kind?.remedy(pipeline4) ?? `Look at what git says; ${setup2(pipeline4)} --upstream URL\` sets another URL.`
+  });
+}
+function noAnswer({ pipeline: pipeline4, shownUrl: shownUrl2 }, limit) {
+  return new UserError(`${shownUrl2} did not answer within ${limit}`, {
+    remedy: `Try again; for a large repository \`dokku flight-launch:set ${pipeline4} upstream-timeout\` allows more time.`
+  });
+}
+function withoutSecrets(text2, url2, shownUrl2) {
+  const whole = text2.replaceAll(url2, shownUrl2);
+  const password = /^[a-z][a-z0-9+.-]*:\/\/[^/@:]*:([^/@]+)@/i.exec(url2)?.[1];
+  if (password === void 0) return whole;
+  return [password, decoded(password)].reduce((rest, secret) => rest.replaceAll(secret, "[REDACTED]"), whole);
+}
+function decoded(text2) {
+  try {
+    return decodeURIComponent(text2);
+  } catch {
+    return text2;
+  }
+}
+
+// src/adapters/upstream.ts
+var config2 = `[core]
+	repositoryFormatVersion = 0
+	bare = true
+	fsync = committed
+	hooksPath = /dev/null
+[gc]
+	auto = 0
+[maintenance]
+	auto = false
+[protocol]
+	version = 2
+[http]
+	lowSpeedLimit = 1000
+	lowSpeedTime = 60
+`;
+var remote = "upstream";
+var remoteUrl = (url2) => ({
+  GIT_CONFIG_COUNT: "1",
+  GIT_CONFIG_KEY_0: `remote.${remote}.url`,
+  GIT_CONFIG_VALUE_0: url2
+});
+var heads = "refs/upstream/heads/";
+var tags = "refs/upstream/tags/";
+var UpstreamRepository = class {
+  constructor(uses) {
+    this.uses = uses;
+  }
+  uses;
+  made;
+  async fetch() {
+    const options = ["--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"];
+    const refspecs = [`+refs/heads/*:${heads}*`, `+refs/tags/*:${tags}*`];
+    await this.reach(["fetch", ...options, "--end-of-options", remote, ...refspecs]).catch(
+      (error62) => {
+        throw this.explained(error62);
+      }
+    );
+  }
+  async branches() {
+    return parseBranches(await this.git(["for-each-ref", "--format=%(objectname) %(refname)", heads]), heads);
+  }
+  async tags() {
+    const { stdout } = await this.ask(["show-ref", "--dereference"], [1]);
+    return parseTags(stdout, tags);
+  }
+  async has(commit2) {
+    const name = `${commit2}^{commit}`;
+    const { status: status2 } = await this.ask(["rev-parse", "--verify", "--quiet", "--end-of-options", name], [1]);
+    return status2 === 0;
+  }
+  async contains(descendant, ancestor) {
+    const commits = ["--end-of-options", ancestor, descendant];
+    return (await this.ask(["merge-base", "--is-ancestor", ...commits], [1])).status === 0;
+  }
+  async between(from, to) {
+    return this.log([], `${from}..${to}`);
+  }
+  async take(app, commit2) {
+    const options = [
+      "--quiet",
+      "--no-tags",
+      "--no-write-fetch-head",
+      "--no-recurse-submodules",
+      serveAnyCommit
+    ];
+    const refspec = `+${commit2}:refs/flight-launch/taken/${commit2}`;
+    const from = (0, import_node_path21.join)(this.uses.dokkuRoot, app);
+    try {
+      await this.git(["fetch", ...options, "--end-of-options", from, refspec], {
+        env: { GIT_ALLOW_PROTOCOL: "file" }
+      });
+    } catch (error62) {
+      if (!(error62 instanceof ProcessError && /not our ref|couldn't find remote ref/.test(error62.failure.stderr)))
+        throw error62;
+      throw new UserError(`commit ${commit2} is not in the repository of ${app}`, {
+        remedy: `Push it to ${app} again.`,
+        cause: error62
+      });
+    }
+  }
+  source(commit2) {
+    return new CommitSource(commit2, async (args) => {
+      await this.repository();
+      return { args, env: this.environment() };
+    });
+  }
+  async merge(ours, theirs) {
+    const options = ["--write-tree", "-z", "--name-only", "--messages"];
+    const args = ["merge-tree", ...options, "--end-of-options", ours, theirs];
+    const { status: status2, stdout, stderr } = await this.ask(args, [1]);
+    if (stdout === "") throw new Error(`git cannot merge ${theirs} into ${ours}: ${printable(stderr)}`);
+    const { tree, conflicts } = parseMergeTree(stdout);
+    if (status2 === 0) return { tree };
+    const found = [];
+    for (const path6 of conflicts) {
+      found.push({
+        path: path6,
+        ours: await this.log(["--max-count=3"], `${theirs}..${ours}`, path6),
+        theirs: await this.log(["--max-count=3"], `${ours}..${theirs}`, path6)
+      });
+    }
+    return { conflicts: found };
+  }
+  async treeWith(commit2, files) {
+    const source = this.source(commit2);
+    const lines2 = [];
+    for (const [path6, content] of files) {
+      const entry = await source.entry(path6);
+      if (entry?.path !== path6 || !entry.mode.startsWith("100")) {
+        throw new Error(`${printable(path6)} is no file of commit ${commit2}`);
+      }
+      const id = (await this.git(["hash-object", "-w", "--stdin"], { input: content })).trim();
+      lines2.push(`${entry.mode} ${id}	${path6}\0`);
+    }
+    const folder2 = await (0, import_promises29.mkdtemp)((0, import_node_path21.join)((0, import_node_os5.tmpdir)(), "flight-launch-index-"));
+    try {
+      const env = { GIT_INDEX_FILE: (0, import_node_path21.join)(folder2, "index") };
+      await this.git(["read-tree", "--end-of-options", commit2], { env });
+      await this.git(["update-index", "-z", "--index-info"], { env, input: lines2.join("") });
+      return (await this.git(["write-tree"], { env })).trim();
+    } finally {
+      await (0, import_promises29.rm)(folder2, { recursive: true, force: true });
+    }
+  }
+  async commit({ tree, parents, message, by, at: at3, sign }) {
+    const signing = ["-c", "gpg.format=ssh", "-c", `user.signingKey=${this.uses.signingKey}`];
+    const args = [...sign ? [...signing, "commit-tree", "-S"] : ["commit-tree"], "-F", "-"];
+    const lineage = parents.flatMap((parent) => ["-p", parent]);
+    const options = { env: identity4(by, at3), input: ended(message) };
+    return (await this.git([...args, ...lineage, tree], options)).trim();
+  }
+  async tag({ name, commit: commit2, message, by, at: at3, sign }) {
+    const tagger = (await this.git(["var", "GIT_COMMITTER_IDENT"], { env: identity4(by, at3) })).trim();
+    const header = `object ${commit2}
+type commit
+tag ${name}
+tagger ${tagger}
+`;
+    const unsigned = `${header}
+${ended(message)}`;
+    const signature2 = sign ? await this.signature(unsigned) : "";
+    return (await this.git(["mktag"], { input: unsigned + signature2 })).trim();
+  }
+  async keep(name, object2) {
+    const ref = `refs/flight-launch/${name}`;
+    await this.git(object2 === null ? ["update-ref", "-d", ref] : ["update-ref", ref, object2]);
+  }
+  async push(updates, dryRun = false) {
+    const args = [
+      "push",
+      ...[
+        "--porcelain",
+        "--atomic",
+        "--no-verify",
+        "--no-signed",
+        "--no-follow-tags",
+        "--recurse-submodules=no"
+      ],
+      ...dryRun ? ["--dry-run"] : [],
+      ...updates.map(({ ref, from }) => `--force-with-lease=${ref}:${from ?? ""}`),
+      ...["--end-of-options", remote],
+      ...updates.map(({ ref, to }) => `${to ?? ""}:${ref}`)
+    ];
+    try {
+      await this.reach(args);
+      return { accepted: true };
+    } catch (error62) {
+      const refusal = error62 instanceof ProcessError && !error62.failure.timedOut ? parseRefusal(error62.failure.stdout, error62.failure.stderr) : void 0;
+      if (refusal !== void 0) return refusal;
+      throw this.explained(error62);
+    }
+  }
+  async deploy(app, branch3, commit2, started) {
+    await this.repository();
+    const own2 = { GIT_CONFIG_NOSYSTEM: "1", GIT_CONFIG_GLOBAL: "/dev/null", GIT_ALLOW_PROTOCOL: "file" };
+    const unset = Object.keys(own2).map((name) => `-u ${name}`);
+    const receive = `--receive-pack=env ${unset.join(" ")} git receive-pack`;
+    const options = ["--no-verify", "--no-signed", "--no-follow-tags", "--recurse-submodules=no", receive];
+    const target = (0, import_node_path21.join)(this.uses.dokkuRoot, app);
+    const push = ["-c", "protocol.version=0", "push", ...options, "--end-of-options"];
+    const args = [...push, target, `+${commit2}:refs/heads/${branch3}`];
+    const env = { ...this.uses.deployEnv, ...own2, GIT_DIR: this.uses.gitDir };
+    return runInSession("git", args, { env, cwd: this.uses.gitDir }, started);
+  }
+  async signature(text2) {
+    const args = ["-Y", "sign", "-n", "git", "-f", this.uses.signingKey];
+    return (await run3("ssh-keygen", args, { env: this.uses.env, input: text2 })).stdout;
+  }
+  async log(options, range, ...paths2) {
+    const args = ["log", `--format=${commitFormat}`, ...options, "--end-of-options", range, "--", ...paths2];
+    return parseCommits(await this.git(args));
+  }
+  /** @throws ProcessError */
+  async reach(args) {
+    await this.repository();
+    const { timeoutMs, transport, url: url2, protocols = "ssh:https" } = this.uses;
+    return runWithin(timeoutMs, "git", args, {
+      env: {
+        ...this.environment(),
+        ...transport,
+        ...remoteUrl(url2),
+        GIT_ALLOW_PROTOCOL: protocols,
+        // Nobody is there to answer.
+        GIT_TERMINAL_PROMPT: "0",
+        GIT_ASKPASS: "/bin/false"
+      }
+    });
+  }
+  explained(error62) {
+    if (!(error62 instanceof ProcessError)) return error62;
+    if (error62.failure.timedOut) return noAnswer(this.uses, formatLimit(this.uses.timeoutMs));
+    return upstreamError(this.uses, error62.failure.stderr);
+  }
+  /** Runs git here. @returns what it printed @throws ProcessError */
+  async git(args, options = {}) {
+    return (await this.ask(args, [], options)).stdout;
+  }
+  /** As `git`, where exit statuses other than 0 are answers, too. */
+  async ask(args, awaited, { env = {}, ...options } = {}) {
+    await this.repository();
+    return run3("git", args, { ...options, env: { ...this.environment(), ...env } }, awaited);
+  }
+  environment() {
+    return { ...this.uses.env, ...isolation, GIT_DIR: this.uses.gitDir };
+  }
+  async repository() {
+    this.made ??= makeRepository(this.uses.gitDir, config2);
+    await this.made;
+  }
+};
+function ended(message) {
+  return message.endsWith("\n") ? message : `${message}
+`;
+}
+function identity4({ name, email: email3 }, at3) {
+  const date5 = `@${String(Math.floor(at3 / 1e3))} +0000`;
+  return {
+    GIT_AUTHOR_NAME: name,
+    GIT_AUTHOR_EMAIL: email3,
+    GIT_AUTHOR_DATE: date5,
+    GIT_COMMITTER_NAME: name,
+    GIT_COMMITTER_EMAIL: email3,
+    GIT_COMMITTER_DATE: date5
+  };
+}
+
 // src/adapters/work-tree.ts
 var import_node_fs12 = require("node:fs");
-var import_promises27 = require("node:fs/promises");
-var import_node_os5 = require("node:os");
-var import_node_path17 = require("node:path");
-var import_promises28 = require("node:stream/promises");
+var import_promises30 = require("node:fs/promises");
+var import_node_os6 = require("node:os");
+var import_node_path22 = require("node:path");
+var import_promises31 = require("node:stream/promises");
 async function keep(tar, path6) {
   const aside = `${path6}.partial`;
   try {
-    await (0, import_promises28.pipeline)(tar.stream, (0, import_node_fs12.createWriteStream)(aside, { mode: 384, flush: true }));
+    await (0, import_promises31.pipeline)(tar.stream, (0, import_node_fs12.createWriteStream)(aside, { mode: 384, flush: true }));
     await tar.done;
-    await (0, import_promises27.rename)(aside, path6);
+    await (0, import_promises30.rename)(aside, path6);
   } catch (error62) {
-    await (0, import_promises27.rm)(aside, { force: true });
+    await (0, import_promises30.rm)(aside, { force: true });
     throw error62;
   }
-  await syncFolder((0, import_node_path17.dirname)(path6));
+  await syncFolder((0, import_node_path22.dirname)(path6));
 }
 async function unpacked(env, path6, work) {
-  const folder2 = await (0, import_promises27.mkdtemp)((0, import_node_path17.join)((0, import_node_os5.tmpdir)(), "flight-launch-"));
+  const folder2 = await (0, import_promises30.mkdtemp)((0, import_node_path22.join)((0, import_node_os6.tmpdir)(), "flight-launch-"));
   try {
-    await (0, import_promises27.chmod)(folder2, 493);
-    await run2("tar", ["--extract", "--no-same-owner", `--directory=${folder2}`, `--file=${path6}`], { env });
+    await (0, import_promises30.chmod)(folder2, 493);
+    await run3("tar", ["--extract", "--no-same-owner", `--directory=${folder2}`, `--file=${path6}`], { env });
     return await work(folder2);
   } finally {
-    await (0, import_promises27.rm)(folder2, { recursive: true, force: true });
+    await (0, import_promises30.rm)(folder2, { recursive: true, force: true });
   }
 }
 async function freeDisk(root) {
-  const { bavail, bsize } = await (0, import_promises27.statfs)(root);
+  const { bavail, bsize } = await (0, import_promises30.statfs)(root);
   return bavail * bsize;
 }
 function openWorkTree(root, env) {
   return {
-    read: (folder2, name) => readIfThere((0, import_node_path17.join)(folder2, name)),
+    read: (folder2, name) => readIfThere((0, import_node_path22.join)(folder2, name)),
     place: placeArtifact,
     keep,
     unpacked: (path6, work) => unpacked(env, path6, work),
@@ -41906,13 +44683,84 @@ function openWorkTree(root, env) {
   };
 }
 
+// src/domain/upstream-url.ts
+var userPart = "[A-Za-z0-9_][A-Za-z0-9_.+-]*";
+var hostPart = "[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|\\[[0-9A-Fa-f:.]+\\]";
+var sshForm = new RegExp(`^ssh://(?:(${userPart})@)?(${hostPart})(?::([0-9]{1,5}))?(/.*)$`, "i");
+var scpForm = new RegExp(`^(${userPart})@(${hostPart})():(.*)$`);
+var httpsForm = new RegExp(`^https://([^/@]*@)?(${hostPart})(?::([0-9]{1,5}))?(/.*)$`, "i");
+var refusedSchemes = /* @__PURE__ */ new Map([
+  ["http", "http is not encrypted"],
+  ["ftp", "ftp is not encrypted"],
+  ["git", "git's own protocol is not encrypted"],
+  ["file", "it is a file of this host"]
+]);
+function parseUpstreamUrl(text2) {
+  const refused2 = (problem2) => new UsageError(`the upstream cannot be ${quoted(withoutCredentials(text2))}: ${problem2}`, {
+    remedy: "Use `ssh://git@HOST/PATH`, `git@HOST:PATH` or `https://HOST/PATH`."
+  });
+  if (text2.startsWith("-")) throw refused2("git would take it for an option");
+  if (!/^[\x21-\x7e]{1,2000}$/.test(text2))
+    throw refused2("it takes 1 to 2000 printable ASCII characters, no spaces");
+  if (/^[A-Za-z0-9+.-]+::/.test(text2)) throw refused2("git would run a program for it");
+  const scheme = /^([A-Za-z0-9+.-]+):\/\/|^file:/.exec(text2)?.[0].replace(/:.*/, "").toLowerCase();
+  const form = scheme === void 0 ? scpForm : scheme === "ssh" ? sshForm : scheme === "https" ? httpsForm : void 0;
+  if (form === void 0) throw refused2(refusedSchemes.get(scheme ?? "") ?? "there is no such protocol");
+  const match = form.exec(text2);
+  if (match === null) throw refused2(whyMalformed(scheme, text2));
+  const [, user, bracketed = "", portGiven, path6 = ""] = match;
+  const problem = whyNoPath(path6) ?? whyNoPort(portGiven);
+  if (problem !== void 0) throw refused2(problem);
+  const host = bracketed.replace(/^\[(.*)\]$/, "$1").toLowerCase();
+  if (scheme === "https")
+    return {
+      kind: "https",
+      host,
+      url: text2,
+      shown: text2.replace(user ?? "", user === void 0 ? "" : "REDACTED@")
+    };
+  return {
+    kind: "ssh",
+    user,
+    host,
+    port: Number(portGiven === void 0 || portGiven === "" ? 22 : portGiven),
+    url: text2
+  };
+}
+function whyMalformed(scheme, text2) {
+  if (scheme === void 0) {
+    return text2.includes("@") ? "it is malformed" : "it names no user and host, or it is a folder of this host";
+  }
+  if (scheme === "ssh" && /^ssh:\/\/[^/]*:[^/]*@/i.test(text2)) return "over ssh there is no password";
+  return "it is malformed";
+}
+function whyNoPath(path6) {
+  if (/^\/*$/.test(path6)) return "it names no repository";
+  if (path6.startsWith("-")) return "its path begins with `-`";
+  if (/["'\\`$<>|;&*?#{}()[\]^!]/.test(path6)) return "its path holds a character with a meaning of its own";
+  if (/%(?![2-9a-f][0-9a-f])|%7f/i.test(path6))
+    return "its path holds a `%` that stands for no printable character";
+  return void 0;
+}
+function whyNoPort(port) {
+  if (port === void 0 || port === "") return void 0;
+  return Number(port) >= 1 && Number(port) <= 65535 ? void 0 : "a port is between 1 and 65535";
+}
+function shownUrl(url2) {
+  return url2.kind === "https" ? url2.shown : url2.url;
+}
+function withoutCredentials(text2) {
+  if (new RegExp(`^(?:ssh://)?${userPart}@[^@]*$`, "i").test(text2)) return text2;
+  return text2.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1REDACTED@");
+}
+
 // src/wiring.ts
 function openDataFolder(env, terminal, context) {
-  const root = (0, import_node_path18.join)(libRootOf(env), "data", "flight-launch");
+  const root = (0, import_node_path23.join)(libRootOf(env), "data", "flight-launch");
   return {
     root,
     store: new FileStore(root, terminal),
-    log: openLog((0, import_node_path18.join)(root, "flight-launch.log"), context)
+    log: openLog((0, import_node_path23.join)(root, "flight-launch.log"), context)
   };
 }
 function openServices({ root, store, log }, terminal, env, ending2, added = {}) {
@@ -41924,7 +44772,7 @@ function openServices({ root, store, log }, terminal, env, ending2, added = {}) 
   const git = new Git({ root, dokkuRoot, env: children, quarantine: quarantineOf(env) });
   return {
     caller: { name: sshName, fingerprint: env.FINGERPRINT },
-    hostName: (0, import_node_os6.hostname)(),
+    hostName: (0, import_node_os7.hostname)(),
     systemUser: env.DOKKU_SYSTEM_USER ?? "dokku",
     env,
     terminal,
@@ -41945,6 +44793,7 @@ function openServices({ root, store, log }, terminal, env, ending2, added = {}) 
       libRoot,
       pluginsPath: env.PLUGIN_ENABLED_PATH ?? "/var/lib/dokku/plugins/enabled",
       env: children,
+      deployEnv: deployEnvironment(env),
       sshUser: env.SSH_USER ?? "dokku",
       sshName
     }),
@@ -41956,12 +44805,36 @@ function openServices({ root, store, log }, terminal, env, ending2, added = {}) 
       env: children,
       processes: systemProcesses
     }),
+    releases: new FileReleases(root),
     workTree: openWorkTree(root, children),
-    sleep: import_promises29.setTimeout,
+    sleep: import_promises32.setTimeout,
     clientBuilder: () => new ContainerClientBuilder(docker, terminal, systemClock, ending2),
-    source: (app, commit) => git.source(app, commit),
-    repository: git
+    source: (app, commit2) => git.source(app, commit2),
+    repository: git,
+    upstream: (pipeline4) => openUpstream(root, dokkuRoot, children, deployEnvironment(env), pipeline4)
   };
+}
+function openUpstream(root, dokkuRoot, env, deployEnv, { name, settings }) {
+  const { upstream, upstreamTimeout } = effectiveSettings(settings);
+  if (upstream === void 0) {
+    throw new UserError(`pipeline ${name} has no upstream`, {
+      remedy: `\`dokku flight-launch:setup ${name} --upstream URL\` sets one.`
+    });
+  }
+  const folder2 = (0, import_node_path23.join)(root, "pipelines", name);
+  const key = (0, import_node_path23.join)(folder2, "deploy-key");
+  return new UpstreamRepository({
+    pipeline: name,
+    gitDir: (0, import_node_path23.join)(folder2, "repo.git"),
+    url: upstream,
+    shownUrl: shownUrl(parseUpstreamUrl(upstream)),
+    timeoutMs: upstreamTimeout * 1e3,
+    env,
+    transport: { GIT_SSH_COMMAND: sshCommand({ key, knownHosts: (0, import_node_path23.join)(folder2, "known_hosts") }) },
+    dokkuRoot,
+    deployEnv,
+    signingKey: key
+  });
 }
 function libRootOf(env) {
   return env.DOKKU_LIB_ROOT ?? "/var/lib/dokku";
@@ -42030,14 +44903,15 @@ async function runJob(terminal, pipeline4, id, settling) {
     const { jobs, clock, processes, dokku } = openServices(data, terminal, env, ending.signal);
     const record3 = (await jobs.list(pipeline4)).find((job) => job.id === id);
     if (record3 === void 0) throw new Error(`there is no job ${id}`);
-    const identity4 = { pid: process.pid, startedAt: await processes.startOf(process.pid) ?? "" };
-    await jobs.append(pipeline4, id, { format: 1, at: clock.now(), step: "started", process: identity4 });
+    const identity5 = { pid: process.pid, startedAt: await processes.startOf(process.pid) ?? "" };
+    await jobs.append(pipeline4, id, { format: 1, at: clock.now(), step: "started", process: identity5 });
     const buildId = await dokku.newBuildId();
     const services = openServices(data, terminal, env, ending.signal, {
       DOKKU_BUILD_ID: buildId,
       FLIGHT_LAUNCH_JOB: id
     });
-    await putOnProduction(services, pipeline4, record3, buildId, settling);
+    if (record3.kind === "release") await runRelease(services, pipeline4, record3, buildId);
+    else await putOnProduction(services, pipeline4, record3, buildId, { settling });
     return void 0;
   });
 }

@@ -25,8 +25,8 @@ const dropped = [
  * commands of Dokku count as begun anew. Whose job it is stays (`NAME`, `FINGERPRINT`).
  */
 export function deployEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
-  const { DOKKU_PID: _, FLIGHT_LAUNCH_JOB: __, ...kept } = childEnvironment(env);
-  return kept;
+  const ofJob = ['DOKKU_PID', 'FLIGHT_LAUNCH_JOB'];
+  return Object.fromEntries(Object.entries(childEnvironment(env)).filter(([name]) => !ofJob.includes(name)));
 }
 
 /** The environment for a child process, made from the one that we were started with. */

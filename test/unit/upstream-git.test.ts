@@ -237,6 +237,8 @@ test('no configuration of the user takes part', async () => {
     const { upstream } = await fetched();
     const made = await upstream.commit(spec(developTree));
     assert.equal(await upstream.push([{ ref: 'refs/heads/x', from: null, to: made }]), { accepted: true });
+    app('configured');
+    assert.is(await upstream.deploy('configured', 'master', develop, () => Promise.resolve()), 0);
   } finally {
     rmSync(join(home, '.gitconfig'));
   }

@@ -33323,7 +33323,7 @@ function say({ releases, clock }, pipeline4, version2, step) {
 var usage9 = "release VERSION | --next [INCREMENT] [--pipeline NAME] [--from BRANCH|staging] [--message TEXT] [--hold] [--dry-run] [--detach] | VERSION --resume|--abort";
 var release = {
   usage: usage9,
-  about: "Release a branch: version and staging and production and merge and tag",
+  about: "Take a branch to production and then merge and tag it",
   help: [
     "Checks everything first and lists all that is wrong; nothing is changed then. After that, as a job:",
     "  1. branch release/VERSION with the version in the version files, pushed upstream",

@@ -16,7 +16,7 @@ const usage =
 
 export const release: Command = {
   usage,
-  about: 'Release a branch: version and staging and production and merge and tag',
+  about: 'Take a branch to production and then merge and tag it',
   help: [
     'Checks everything first and lists all that is wrong; nothing is changed then. After that, as a job:',
     '  1. branch release/VERSION with the version in the version files, pushed upstream',

@@ -166,7 +166,7 @@ help('an unknown command is answered with those that there are', async () => {
       UsageError,
     );
     assert.is(error.message, `there is no command "${name}"`);
-    assert.match(error.remedy ?? '', /^Commands: diff, doctor, help, history, list, /);
+    assert.match(error.remedy ?? '', /^Commands: diff, doctor, finish, help, history, list, /);
   }
 });
 

@@ -32522,9 +32522,9 @@ async function toProblems(problems, work) {
   try {
     await work();
   } catch (error62) {
-    if (!(error62 instanceof UserError)) throw error62;
-    const remedy = error62.remedy === void 0 ? "" : `. ${error62.remedy}`;
-    problems.push(`${[error62.message, ...error62.details].join("; ")}${remedy}`);
+    if (!(error62 instanceof UserError) || error62 instanceof UsageError) throw error62;
+    const found = [error62.message, ...error62.details].join("; ").replace(/\.+$/, "");
+    problems.push(error62.remedy === void 0 ? found : `${found}. ${error62.remedy}`);
   }
 }
 function describe3({ terminal }, pipeline4, { version: version2, from, base, develop, master, hold }) {

@@ -1,5 +1,5 @@
 import type { Configuration } from '../domain/configuration';
-import { UserError, type ExitStatus } from '../domain/errors';
+import { UsageError, UserError, type ExitStatus } from '../domain/errors';
 import { lastStep } from '../domain/journal';
 import type { Pipeline } from '../domain/pipeline';
 import type { Services, Upstream } from '../domain/ports';
@@ -285,14 +285,14 @@ export async function releaseCommit(
   return { configuration, commit, problems };
 }
 
-/** Turns what a user can mend into lines of a list. */
+/** Turns what a user can mend into lines of a list; what was asked for wrongly is no such thing. */
 async function toProblems(problems: string[], work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    const remedy = error.remedy === undefined ? '' : `. ${error.remedy}`;
-    problems.push(`${[error.message, ...error.details].join('; ')}${remedy}`);
+    if (!(error instanceof UserError) || error instanceof UsageError) throw error;
+    const found = [error.message, ...error.details].join('; ').replace(/\.+$/, '');
+    problems.push(error.remedy === undefined ? found : `${found}. ${error.remedy}`);
   }
 }
 

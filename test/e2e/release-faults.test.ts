@@ -24,6 +24,12 @@ async function feature(files: Readonly<Record<string, string>> = {}): Promise<st
   return `201704.${count}`;
 }
 
+/** Content of `app.json`: a deploy counts once this path answers. */
+function checks(path: string): string {
+  const check = { type: 'startup', name: 'web', path, attempts: 5, wait: 2, timeout: 5, initialDelay: 1 };
+  return `${JSON.stringify({ healthchecks: { web: [check] } })}\n`;
+}
+
 /** The release has come to its end, and everything agrees on it. */
 async function isDone(version: string): Promise<void> {
   const tagged = await world.upstream.git('rev-parse', `refs/tags/${version}^{commit}`);
@@ -46,18 +52,14 @@ function stopped(result: Result, problem: string | RegExp, version: string): voi
 const promotes = async () => (await world.history()).filter((line) => line === `promote ${name} live`).length;
 
 test('the server does not build: a fix on the release branch and --resume; the client is not built again', async () => {
-  const version = await feature({ 'server/config.ru': 'this is no ruby (' });
+  const version = await feature({ 'server/app.json': checks('/nowhere') });
   const failed = await world.release(version, '--from', 'develop');
   stopped(failed, `to ${world.staging} failed`, version);
   assert.match(failed.output, `Commit a fix to release/${version} upstream and resume`);
   assert.is((await world.host.status(name)).production.state, 'not-deployed');
   await world.checkout(`release/${version}`);
-  const good = await world.repository.git('show', 'HEAD~2:server/config.ru');
-  const fix = await world.commit(
-    'Mend the server',
-    { 'server/config.ru': `${good}\n` },
-    `release/${version}`,
-  );
+  const mended = { 'server/app.json': checks('/health') };
+  const fix = await world.commit('Mend the server', mended, `release/${version}`);
   const resumed = await world.mustRelease(version, '--resume');
   assert.match(resumed.output, 'Client unchanged: taking the one built');
   assert.is(await world.upstream.git('rev-parse', `refs/tags/${version}^{commit}`), fix);
@@ -159,14 +161,12 @@ test('a push that hangs is given up after the time limit, and resumed', async ()
 
 test('production does not take it: the old version serves, and --resume goes on once that is mended', async () => {
   const before = await world.host.status(name);
-  const version = await feature({
-    'server/Procfile': `web: if [ "$BROKEN" = yes ]; then exit 1; fi; exec puma --environment production --bind tcp://0.0.0.0:$PORT\n`,
-  });
-  await world.host.must('config:set', '--no-restart', name, 'BROKEN=yes');
+  const version = await feature({ 'server/app.json': checks('/env/READY') });
+  await world.host.must('config:set', '--no-restart', world.staging, 'READY=yes');
   const failed = await world.release(version, '--from', 'develop');
   stopped(failed, `${name} did not take build`, version);
   assert.is((await world.host.status(name)).production.build, before.production.build);
-  await world.host.must('config:unset', '--no-restart', name, 'BROKEN');
+  await world.host.must('config:set', '--no-restart', name, 'READY=yes');
   await world.mustRelease(version, '--resume');
   await isDone(version);
 });

@@ -8,12 +8,13 @@ import { DokkuHost } from './adapters/dokku';
 import { Git } from './adapters/git';
 import { FileLocks } from './adapters/locks';
 import { DetachedJobs } from './adapters/jobs';
+import { readInput } from './adapters/input';
 import { openLog } from './adapters/log';
 import { systemProcesses } from './adapters/processes';
 import { FileStore } from './adapters/store';
 import { FileReleases } from './adapters/releases';
-import { sshCommand } from './adapters/upstream-access';
 import { UpstreamRepository } from './adapters/upstream';
+import { accessFiles, FileUpstreamAccess, sshCommand } from './adapters/upstream-access';
 import { openWorkTree } from './adapters/work-tree';
 import { childEnvironment, deployEnvironment, type Environment } from './domain/environment';
 import { UserError } from './domain/errors';
@@ -103,6 +104,9 @@ export function openServices(
     source: (app, commit) => git.source(app, commit),
     repository: git,
     upstream: (pipeline) => openUpstream(root, dokkuRoot, children, deployEnvironment(env), pipeline),
+    upstreamAccess: (pipeline) =>
+      new FileUpstreamAccess({ folder: join(root, 'pipelines', pipeline), pipeline, env: children }),
+    readInput: () => readInput(process.stdin),
   };
 }
 
@@ -121,7 +125,7 @@ function openUpstream(
     });
   }
   const folder = join(root, 'pipelines', name);
-  const key = join(folder, 'deploy-key');
+  const access = accessFiles(folder);
   return new UpstreamRepository({
     pipeline: name,
     gitDir: join(folder, 'repo.git'),
@@ -129,10 +133,10 @@ function openUpstream(
     shownUrl: shownUrl(parseUpstreamUrl(upstream)),
     timeoutMs: upstreamTimeout * 1000,
     env,
-    transport: { GIT_SSH_COMMAND: sshCommand({ key, knownHosts: join(folder, 'known_hosts') }) },
+    transport: { GIT_SSH_COMMAND: sshCommand(access) },
     dokkuRoot,
     deployEnv,
-    signingKey: key,
+    signingKey: access.key,
   });
 }
 

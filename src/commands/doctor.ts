@@ -1,8 +1,15 @@
 import { capturedReference } from '../domain/captured-image';
-import { examineHost, examinePipeline, type AppFacts, type Finding } from '../domain/diagnosis';
+import {
+  examineHost,
+  examinePipeline,
+  examineUpstream,
+  type AppFacts,
+  type Finding,
+} from '../domain/diagnosis';
 import { exitStatus, UserError } from '../domain/errors';
 import { stages, type Pipeline, type Stage } from '../domain/pipeline';
 import type { Services } from '../domain/ports';
+import { parseUpstreamUrl } from '../domain/upstream-url';
 import { formatBytes } from '../domain/units';
 import { findLive } from '../operations/live';
 import { parseArguments, wantsJson } from './arguments';
@@ -31,6 +38,7 @@ export const doctor: Command = {
       const apps: AppFacts[] = [];
       for (const stage of stages) apps.push(await factsOf(services, pipeline, stage));
       findings.push(...examinePipeline(pipeline.name, apps));
+      findings.push(...(await examineAccess(services, pipeline)));
     }
     const host = { docker: docker ?? null, node: process.version, freeDisk };
     if (json) {
@@ -54,6 +62,11 @@ async function examineDocker({ docker }: Services): Promise<{ version?: string; 
     if (!(error instanceof UserError)) throw error;
     return { findings: [{ subject: 'host', problem: error.message, remedy: error.remedy ?? '' }] };
   }
+}
+
+async function examineAccess(services: Services, { name, settings }: Pipeline): Promise<Finding[]> {
+  if (settings.upstream === undefined || parseUpstreamUrl(settings.upstream).kind === 'https') return [];
+  return examineUpstream(name, await services.upstreamAccess(name).examine());
 }
 
 async function factsOf(services: Services, { name, ...apps }: Pipeline, stage: Stage): Promise<AppFacts> {

@@ -32,7 +32,7 @@ export const set: Command = {
     const key = settingName(given.positional('KEY') ?? '');
     const value = wantedValue(key, given.positional('VALUE') ?? '', given.flag('unset'));
     const { name } = await readPipeline(services, 'set', given.positional('NAME'));
-    const { store, terminal, locks } = services;
+    const { store, terminal, locks, upstreamAccess } = services;
     terminal.header(
       value === undefined ? `Unsetting ${key}` : `Setting ${key} to ${displaySetting(key, value)}`,
     );
@@ -45,6 +45,11 @@ export const set: Command = {
         ...pipeline,
         settings: value === undefined ? others : { ...others, [key]: value },
       });
+      if (key !== 'upstream') return;
+      await upstreamAccess(name).forgetHostKeys();
+      terminal.detail(
+        'the host keys that were pinned are forgotten; the deploy key stays until another is set up',
+      );
     });
   },
 };

@@ -12,8 +12,16 @@ import {
 import type { Services } from '../domain/ports';
 import { parseArguments } from './arguments';
 import type { Command } from './command';
+import {
+  applyUpstream,
+  describeUpstream,
+  planUpstream,
+  wantedUpstream,
+  type UpstreamPlan,
+} from './setup-upstream';
 
-const usage = 'setup NAME [--staging APP] [--production APP] [--build-dir DIR] [--dry-run]';
+const usage =
+  'setup NAME [--staging APP] [--production APP] [--build-dir DIR] [--upstream URL] [--deploy-key] [--dry-run]';
 
 export const setup: Command = {
   usage,
@@ -22,12 +30,19 @@ export const setup: Command = {
     'Creates what is missing: the pipeline and its two apps (NAME-staging and NAME where no others are named).',
     "Sets the apps' build-dir to the server's folder (DIR; `server` where not named) and their deploy branch.",
     'It may be run again at any time; what is right already stays.',
+    '',
+    'With --upstream it stores where releases are pushed to: ssh://git@HOST/PATH, git@HOST:PATH or https://HOST/PATH.',
+    'Over ssh it pins the host keys of HOST, makes a deploy key unless there is one, and prints its public half,',
+    'which has to be added upstream with write access. With --deploy-key the private key comes by standard input:',
+    '  ssh dokku@HOST flight-launch:setup NAME --upstream URL --deploy-key < FILE',
+    'It has to be without a passphrase: ed25519, ecdsa, or rsa of 2048 bits or more.',
+    'A host key that changed is refused; `flight-launch:set NAME upstream --unset` forgets the pinned ones.',
   ],
   async run(services, args) {
     const given = parseArguments(`flight-launch:${usage}`, args, {
       required: ['NAME'],
-      values: ['staging', 'production', 'build-dir'],
-      flags: ['dry-run'],
+      values: ['staging', 'production', 'build-dir', 'upstream'],
+      flags: ['deploy-key', 'dry-run'],
     });
     const name = given.positional('NAME') ?? '';
     checkPipelineName(name);
@@ -36,15 +51,34 @@ export const setup: Command = {
       staging: given.value('staging'),
       production: given.value('production'),
     });
+    const upstream = wantedUpstream(
+      given.value('upstream'),
+      given.flag('deploy-key'),
+      pipeline.settings.upstream,
+    );
     const missing = await check(services, pipeline);
+    const plan: Plan = {
+      pipeline,
+      missing,
+      buildDir,
+      upstream: upstream === undefined ? undefined : await planUpstream(services, name, upstream),
+    };
     if (given.flag('dry-run')) {
-      describe(services, pipeline, missing, buildDir);
+      describe(services, plan);
       return;
     }
     await services.store.savePipeline(pipeline);
-    await services.locks.pipeline(name, 'setup', () => apply(services, pipeline, missing, buildDir));
+    await services.locks.pipeline(name, 'setup', () => apply(services, plan));
   },
 };
+
+interface Plan {
+  pipeline: Pipeline;
+  /** Apps that have to be created. */
+  missing: readonly string[];
+  buildDir: string;
+  upstream: UpstreamPlan | undefined;
+}
 
 function checkBuildDir(text: string): string {
   const path = normalizePath(text);
@@ -107,12 +141,8 @@ async function check({ store, dokku }: Services, pipeline: Pipeline): Promise<st
   });
 }
 
-function describe(
-  { terminal }: Services,
-  pipeline: Pipeline,
-  missing: readonly string[],
-  buildDir: string,
-): void {
+function describe(services: Services, { pipeline, missing, buildDir, upstream }: Plan): void {
+  const { terminal } = services;
   terminal.header(`flight-launch:setup ${pipeline.name} would`);
   for (const app of missing) terminal.detail(`create app ${app}`);
   for (const stage of stages) {
@@ -120,14 +150,10 @@ function describe(
       `make ${pipeline[stage]} the ${stage} app: build-dir ${buildDir}; deploy branch as it is now`,
     );
   }
+  if (upstream !== undefined) describeUpstream(services, upstream);
 }
 
-async function apply(
-  services: Services,
-  pipeline: Pipeline,
-  missing: readonly string[],
-  buildDir: string,
-): Promise<void> {
+async function apply(services: Services, { pipeline, missing, buildDir, upstream }: Plan): Promise<void> {
   const { dokku, store, terminal } = services;
   terminal.header(`Setting up pipeline ${pipeline.name}`);
   const branches = new Map<string, string>();
@@ -145,6 +171,7 @@ async function apply(
     branches.set(app, branch);
     terminal.step(`${app} is the ${stage} app: build-dir ${buildDir}, deploy branch ${branch}`);
   }
+  if (upstream !== undefined) await applyUpstream(services, pipeline.name, upstream);
   await explainNext(services, pipeline, branches);
 }
 

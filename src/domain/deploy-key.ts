@@ -54,6 +54,11 @@ export function fingerprintOf(blob: Buffer): string {
   return `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
 }
 
+/** By which a key is told from others where it was added. */
+export function deployKeyComment(pipeline: string): string {
+  return `flight-launch:${pipeline}`;
+}
+
 function refused(problem: string, remedy: string): UserError {
   return new UserError(`the deploy key ${problem}`, { remedy });
 }

@@ -1,4 +1,5 @@
 import type { Live } from './live';
+import type { AccessFile } from './ports';
 import { neededDisk } from './promotion';
 
 /** One thing that is wrong, and what mends it. */
@@ -57,6 +58,36 @@ export function examinePipeline(pipeline: string, apps: readonly AppFacts[]): Fi
     });
   }
   return findings;
+}
+
+/** What would keep a release from its upstream, as far as this host has it. */
+export function examineUpstream(pipeline: string, files: readonly AccessFile[]): Finding[] {
+  const setup = `dokku flight-launch:setup ${pipeline}`;
+  const remedies = {
+    'deploy-key': {
+      missing: `Run \`${setup} --upstream URL\`, which makes another one, and add that upstream.`,
+      damaged: `Run \`${setup} --deploy-key < FILE\`.`,
+    },
+    known_hosts: {
+      missing: `Run \`${setup} --upstream URL\`.`,
+      damaged: `Run \`dokku flight-launch:set ${pipeline} upstream --unset\`, then \`${setup} --upstream URL\`.`,
+    },
+  };
+  return files.flatMap(({ name, path, state }) => {
+    if (state === 'fine') return [];
+    if (state === 'exposed') {
+      return [
+        {
+          subject: pipeline,
+          problem: `others can get at ${path}`,
+          remedy: `Run \`chmod 600 ${path}\` on the host.`,
+        },
+      ];
+    }
+    const what =
+      name === 'deploy-key' ? 'the deploy key for its upstream' : "the list of its upstream's host keys";
+    return [{ subject: pipeline, problem: `${what} is ${state}`, remedy: remedies[name][state] }];
+  });
 }
 
 function examineApp(facts: AppFacts, setup: string): Finding[] {

@@ -4,8 +4,10 @@ import type { ArtifactRecord, BuildRecord, DeployNote, HistoryEntry } from './bu
 import type { ImageBuild } from './captured-image';
 import type { Artifact, ClientBuild } from './client-build';
 import type { Changes, CommitLine } from './changes';
+import type { DeployKey } from './deploy-key';
 import type { ImageLayers } from './disk-use';
 import type { ExitStatus } from './errors';
+import type { HostKey } from './host-keys';
 import type { JobRecord, JournalEntry } from './job';
 import type { Pipeline } from './pipeline';
 import type { ReleaseEntry, ReleaseRecord } from './release';
@@ -354,6 +356,12 @@ export interface Services {
   repository: Repository;
   /** @throws UserError where the pipeline has no upstream */
   upstream: (pipeline: Pipeline) => Upstream;
+  upstreamAccess: (pipeline: string) => UpstreamAccess;
+  /**
+   * All of our standard input, which only a command has.
+   * @throws UserError where there is none, too much, or no end of it
+   */
+  readInput: () => Promise<string>;
 }
 
 /** What two commits give when they are merged: a tree, or the files that conflict. */
@@ -449,6 +457,32 @@ export interface Upstream {
     commit: string,
     started: (pid: number) => Promise<void>,
   ): Promise<number>;
+}
+
+/** A file that the way to an upstream depends on, as it is found. */
+export interface AccessFile {
+  name: 'deploy-key' | 'known_hosts';
+  path: string;
+  /** `exposed` where others than its owner may read or write it. */
+  state: 'fine' | 'missing' | 'exposed' | 'damaged';
+}
+
+/** The keys by which a pipeline reaches its upstream over ssh, and those that the upstream has to show. */
+export interface UpstreamAccess {
+  /** Undefined where there is none. @throws UserError where it cannot be used */
+  deployKey(): Promise<DeployKey | undefined>;
+  /** Makes a new one, of ed25519, in place of any there is. */
+  makeDeployKey(): Promise<DeployKey>;
+  /** Stores a given one in place of any there is. */
+  saveDeployKey(key: DeployKey): Promise<void>;
+  /** The keys that a server shows now. @throws UserError where it shows none within half a minute */
+  scan(host: string, port: number): Promise<HostKey[]>;
+  /** The keys that a server has to show; none where none are pinned. */
+  hostKeys(): Promise<HostKey[]>;
+  pinHostKeys(keys: readonly HostKey[]): Promise<void>;
+  /** The next server to be seen is believed. */
+  forgetHostKeys(): Promise<void>;
+  examine(): Promise<AccessFile[]>;
 }
 
 /** What setup looks up and keeps in an app's own repository. */

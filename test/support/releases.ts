@@ -45,7 +45,7 @@ export class ReleaseWorld {
     await repository.git('remote', 'add', 'upstream', upstream.folder);
     await repository.git('push', '--quiet', 'upstream', 'develop', 'master');
     const { output } = await host.must('flight-launch:setup', name, '--upstream', upstream.url);
-    upstream.authorize(/ssh-ed25519 \S+/.exec(output)?.[0] ?? '');
+    upstream.authorize(/ssh-ed25519 AAAA\S+/.exec(output)?.[0] ?? '');
     await host.must('flight-launch:set', name, 'client-image', 'flight-launch-test/node:20');
     return world;
   }

@@ -1,4 +1,5 @@
-import { examineHost, examinePipeline, type AppFacts } from '../../src/domain/diagnosis';
+import { examineHost, examinePipeline, examineUpstream, type AppFacts } from '../../src/domain/diagnosis';
+import type { AccessFile } from '../../src/domain/ports';
 import { assert, suite } from '../support/suite';
 
 const test = suite('diagnosis');
@@ -57,6 +58,29 @@ test('a scheduler whose containers are not seen is told', () => {
 
 test('a mixture is told', () => {
   assert.match(found(app({ live: { state: 'mixed', builds: [] } }))[0] ?? '', 'run different builds');
+});
+
+test('what keeps a release from its upstream is told, with what mends it', () => {
+  const files = (state: AccessFile['state']) =>
+    examineUpstream('shop', [
+      { name: 'deploy-key', path: '/data/deploy-key', state },
+      { name: 'known_hosts', path: '/data/known_hosts', state },
+    ]).map(({ subject, problem, remedy }) => `${subject}: ${problem}. ${remedy}`);
+  assert.equal(files('fine'), []);
+  const setup = 'dokku flight-launch:setup shop';
+  assert.equal(files('missing'), [
+    `shop: the deploy key for its upstream is missing. Run \`${setup} --upstream URL\`, which makes another one, and add that upstream.`,
+    `shop: the list of its upstream's host keys is missing. Run \`${setup} --upstream URL\`.`,
+  ]);
+  assert.match(
+    files('damaged')[0] ?? '',
+    'for its upstream is damaged. Run `dokku flight-launch:setup shop --deploy-key',
+  );
+  assert.match(files('damaged')[1] ?? '', 'upstream --unset');
+  assert.equal(
+    files('exposed')[0],
+    'shop: others can get at /data/deploy-key. Run `chmod 600 /data/deploy-key` on the host.',
+  );
 });
 
 test.run();

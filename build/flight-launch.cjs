@@ -532,7 +532,7 @@ var require_parse = __commonJS({
   "node_modules/semver/functions/parse.js"(exports2, module2) {
     "use strict";
     var SemVer = require_semver();
-    var parse6 = (version2, options, throwErrors = false) => {
+    var parse7 = (version2, options, throwErrors = false) => {
       if (version2 instanceof SemVer) {
         return version2;
       }
@@ -545,7 +545,7 @@ var require_parse = __commonJS({
         throw er;
       }
     };
-    module2.exports = parse6;
+    module2.exports = parse7;
   }
 });
 
@@ -553,9 +553,9 @@ var require_parse = __commonJS({
 var require_valid = __commonJS({
   "node_modules/semver/functions/valid.js"(exports2, module2) {
     "use strict";
-    var parse6 = require_parse();
+    var parse7 = require_parse();
     var valid = (version2, options) => {
-      const v = parse6(version2, options);
+      const v = parse7(version2, options);
       return v ? v.version : null;
     };
     module2.exports = valid;
@@ -566,9 +566,9 @@ var require_valid = __commonJS({
 var require_clean = __commonJS({
   "node_modules/semver/functions/clean.js"(exports2, module2) {
     "use strict";
-    var parse6 = require_parse();
+    var parse7 = require_parse();
     var clean = (version2, options) => {
-      const s = parse6(version2.trim().replace(/^[=v]+/, ""), options);
+      const s = parse7(version2.trim().replace(/^[=v]+/, ""), options);
       return s ? s.version : null;
     };
     module2.exports = clean;
@@ -603,10 +603,10 @@ var require_inc = __commonJS({
 var require_diff = __commonJS({
   "node_modules/semver/functions/diff.js"(exports2, module2) {
     "use strict";
-    var parse6 = require_parse();
+    var parse7 = require_parse();
     var diff2 = (version1, version2) => {
-      const v1 = parse6(version1, null, true);
-      const v2 = parse6(version2, null, true);
+      const v1 = parse7(version1, null, true);
+      const v2 = parse7(version2, null, true);
       const comparison = v1.compare(v2);
       if (comparison === 0) {
         return null;
@@ -677,9 +677,9 @@ var require_patch = __commonJS({
 var require_prerelease = __commonJS({
   "node_modules/semver/functions/prerelease.js"(exports2, module2) {
     "use strict";
-    var parse6 = require_parse();
+    var parse7 = require_parse();
     var prerelease = (version2, options) => {
-      const parsed = parse6(version2, options);
+      const parsed = parse7(version2, options);
       return parsed && parsed.prerelease.length ? parsed.prerelease : null;
     };
     module2.exports = prerelease;
@@ -865,7 +865,7 @@ var require_coerce = __commonJS({
   "node_modules/semver/functions/coerce.js"(exports2, module2) {
     "use strict";
     var SemVer = require_semver();
-    var parse6 = require_parse();
+    var parse7 = require_parse();
     var { safeRe: re, t } = require_re();
     var coerce = (version2, options) => {
       if (version2 instanceof SemVer) {
@@ -900,7 +900,7 @@ var require_coerce = __commonJS({
       const patch = match[4] || "0";
       const prerelease = options.includePrerelease && match[5] ? `-${match[5]}` : "";
       const build2 = options.includePrerelease && match[6] ? `+${match[6]}` : "";
-      return parse6(`${major}.${minor}.${patch}${prerelease}${build2}`, options);
+      return parse7(`${major}.${minor}.${patch}${prerelease}${build2}`, options);
     };
     module2.exports = coerce;
   }
@@ -910,7 +910,7 @@ var require_coerce = __commonJS({
 var require_truncate = __commonJS({
   "node_modules/semver/functions/truncate.js"(exports2, module2) {
     "use strict";
-    var parse6 = require_parse();
+    var parse7 = require_parse();
     var constants6 = require_constants();
     var SemVer = require_semver();
     var truncate = (version2, truncation, options) => {
@@ -922,7 +922,7 @@ var require_truncate = __commonJS({
     };
     var cloneInputVersion = (version2, options) => {
       const versionStringToParse = version2 instanceof SemVer ? version2.version : version2;
-      return parse6(versionStringToParse, options);
+      return parse7(versionStringToParse, options);
     };
     var doTruncation = (version2, truncation) => {
       if (isPrerelease(truncation)) {
@@ -2157,7 +2157,7 @@ var require_semver2 = __commonJS({
     var constants6 = require_constants();
     var SemVer = require_semver();
     var identifiers = require_identifiers();
-    var parse6 = require_parse();
+    var parse7 = require_parse();
     var valid = require_valid();
     var clean = require_clean();
     var inc = require_inc();
@@ -2196,7 +2196,7 @@ var require_semver2 = __commonJS({
     var simplifyRange = require_simplify();
     var subset = require_subset();
     module2.exports = {
-      parse: parse6,
+      parse: parse7,
       valid,
       clean,
       inc,
@@ -2242,6 +2242,13849 @@ var require_semver2 = __commonJS({
       RELEASE_TYPES: constants6.RELEASE_TYPES,
       compareIdentifiers: identifiers.compareIdentifiers,
       rcompareIdentifiers: identifiers.rcompareIdentifiers
+    };
+  }
+});
+
+// node_modules/asn1/lib/ber/errors.js
+var require_errors = __commonJS({
+  "node_modules/asn1/lib/ber/errors.js"(exports2, module2) {
+    module2.exports = {
+      newInvalidAsn1Error: function(msg) {
+        var e = new Error();
+        e.name = "InvalidAsn1Error";
+        e.message = msg || "";
+        return e;
+      }
+    };
+  }
+});
+
+// node_modules/asn1/lib/ber/types.js
+var require_types = __commonJS({
+  "node_modules/asn1/lib/ber/types.js"(exports2, module2) {
+    module2.exports = {
+      EOC: 0,
+      Boolean: 1,
+      Integer: 2,
+      BitString: 3,
+      OctetString: 4,
+      Null: 5,
+      OID: 6,
+      ObjectDescriptor: 7,
+      External: 8,
+      Real: 9,
+      // float
+      Enumeration: 10,
+      PDV: 11,
+      Utf8String: 12,
+      RelativeOID: 13,
+      Sequence: 16,
+      Set: 17,
+      NumericString: 18,
+      PrintableString: 19,
+      T61String: 20,
+      VideotexString: 21,
+      IA5String: 22,
+      UTCTime: 23,
+      GeneralizedTime: 24,
+      GraphicString: 25,
+      VisibleString: 26,
+      GeneralString: 28,
+      UniversalString: 29,
+      CharacterString: 30,
+      BMPString: 31,
+      Constructor: 32,
+      Context: 128
+    };
+  }
+});
+
+// node_modules/safer-buffer/safer.js
+var require_safer = __commonJS({
+  "node_modules/safer-buffer/safer.js"(exports2, module2) {
+    "use strict";
+    var buffer = require("buffer");
+    var Buffer5 = buffer.Buffer;
+    var safer = {};
+    var key;
+    for (key in buffer) {
+      if (!buffer.hasOwnProperty(key)) continue;
+      if (key === "SlowBuffer" || key === "Buffer") continue;
+      safer[key] = buffer[key];
+    }
+    var Safer = safer.Buffer = {};
+    for (key in Buffer5) {
+      if (!Buffer5.hasOwnProperty(key)) continue;
+      if (key === "allocUnsafe" || key === "allocUnsafeSlow") continue;
+      Safer[key] = Buffer5[key];
+    }
+    safer.Buffer.prototype = Buffer5.prototype;
+    if (!Safer.from || Safer.from === Uint8Array.from) {
+      Safer.from = function(value, encodingOrOffset, length) {
+        if (typeof value === "number") {
+          throw new TypeError('The "value" argument must not be of type number. Received type ' + typeof value);
+        }
+        if (value && typeof value.length === "undefined") {
+          throw new TypeError("The first argument must be one of type string, Buffer, ArrayBuffer, Array, or Array-like Object. Received type " + typeof value);
+        }
+        return Buffer5(value, encodingOrOffset, length);
+      };
+    }
+    if (!Safer.alloc) {
+      Safer.alloc = function(size, fill, encoding) {
+        if (typeof size !== "number") {
+          throw new TypeError('The "size" argument must be of type number. Received type ' + typeof size);
+        }
+        if (size < 0 || size >= 2 * (1 << 30)) {
+          throw new RangeError('The value "' + size + '" is invalid for option "size"');
+        }
+        var buf = Buffer5(size);
+        if (!fill || fill.length === 0) {
+          buf.fill(0);
+        } else if (typeof encoding === "string") {
+          buf.fill(fill, encoding);
+        } else {
+          buf.fill(fill);
+        }
+        return buf;
+      };
+    }
+    if (!safer.kStringMaxLength) {
+      try {
+        safer.kStringMaxLength = process.binding("buffer").kStringMaxLength;
+      } catch (e) {
+      }
+    }
+    if (!safer.constants) {
+      safer.constants = {
+        MAX_LENGTH: safer.kMaxLength
+      };
+      if (safer.kStringMaxLength) {
+        safer.constants.MAX_STRING_LENGTH = safer.kStringMaxLength;
+      }
+    }
+    module2.exports = safer;
+  }
+});
+
+// node_modules/asn1/lib/ber/reader.js
+var require_reader = __commonJS({
+  "node_modules/asn1/lib/ber/reader.js"(exports2, module2) {
+    var assert2 = require("assert");
+    var Buffer5 = require_safer().Buffer;
+    var ASN1 = require_types();
+    var errors = require_errors();
+    var newInvalidAsn1Error = errors.newInvalidAsn1Error;
+    function Reader(data) {
+      if (!data || !Buffer5.isBuffer(data))
+        throw new TypeError("data must be a node Buffer");
+      this._buf = data;
+      this._size = data.length;
+      this._len = 0;
+      this._offset = 0;
+    }
+    Object.defineProperty(Reader.prototype, "length", {
+      enumerable: true,
+      get: function() {
+        return this._len;
+      }
+    });
+    Object.defineProperty(Reader.prototype, "offset", {
+      enumerable: true,
+      get: function() {
+        return this._offset;
+      }
+    });
+    Object.defineProperty(Reader.prototype, "remain", {
+      get: function() {
+        return this._size - this._offset;
+      }
+    });
+    Object.defineProperty(Reader.prototype, "buffer", {
+      get: function() {
+        return this._buf.slice(this._offset);
+      }
+    });
+    Reader.prototype.readByte = function(peek) {
+      if (this._size - this._offset < 1)
+        return null;
+      var b = this._buf[this._offset] & 255;
+      if (!peek)
+        this._offset += 1;
+      return b;
+    };
+    Reader.prototype.peek = function() {
+      return this.readByte(true);
+    };
+    Reader.prototype.readLength = function(offset) {
+      if (offset === void 0)
+        offset = this._offset;
+      if (offset >= this._size)
+        return null;
+      var lenB = this._buf[offset++] & 255;
+      if (lenB === null)
+        return null;
+      if ((lenB & 128) === 128) {
+        lenB &= 127;
+        if (lenB === 0)
+          throw newInvalidAsn1Error("Indefinite length not supported");
+        if (lenB > 4)
+          throw newInvalidAsn1Error("encoding too long");
+        if (this._size - offset < lenB)
+          return null;
+        this._len = 0;
+        for (var i2 = 0; i2 < lenB; i2++)
+          this._len = (this._len << 8) + (this._buf[offset++] & 255);
+      } else {
+        this._len = lenB;
+      }
+      return offset;
+    };
+    Reader.prototype.readSequence = function(tag) {
+      var seq = this.peek();
+      if (seq === null)
+        return null;
+      if (tag !== void 0 && tag !== seq)
+        throw newInvalidAsn1Error("Expected 0x" + tag.toString(16) + ": got 0x" + seq.toString(16));
+      var o2 = this.readLength(this._offset + 1);
+      if (o2 === null)
+        return null;
+      this._offset = o2;
+      return seq;
+    };
+    Reader.prototype.readInt = function() {
+      return this._readTag(ASN1.Integer);
+    };
+    Reader.prototype.readBoolean = function() {
+      return this._readTag(ASN1.Boolean) === 0 ? false : true;
+    };
+    Reader.prototype.readEnumeration = function() {
+      return this._readTag(ASN1.Enumeration);
+    };
+    Reader.prototype.readString = function(tag, retbuf) {
+      if (!tag)
+        tag = ASN1.OctetString;
+      var b = this.peek();
+      if (b === null)
+        return null;
+      if (b !== tag)
+        throw newInvalidAsn1Error("Expected 0x" + tag.toString(16) + ": got 0x" + b.toString(16));
+      var o2 = this.readLength(this._offset + 1);
+      if (o2 === null)
+        return null;
+      if (this.length > this._size - o2)
+        return null;
+      this._offset = o2;
+      if (this.length === 0)
+        return retbuf ? Buffer5.alloc(0) : "";
+      var str = this._buf.slice(this._offset, this._offset + this.length);
+      this._offset += this.length;
+      return retbuf ? str : str.toString("utf8");
+    };
+    Reader.prototype.readOID = function(tag) {
+      if (!tag)
+        tag = ASN1.OID;
+      var b = this.readString(tag, true);
+      if (b === null)
+        return null;
+      var values = [];
+      var value = 0;
+      for (var i2 = 0; i2 < b.length; i2++) {
+        var byte = b[i2] & 255;
+        value <<= 7;
+        value += byte & 127;
+        if ((byte & 128) === 0) {
+          values.push(value);
+          value = 0;
+        }
+      }
+      value = values.shift();
+      values.unshift(value % 40);
+      values.unshift(value / 40 >> 0);
+      return values.join(".");
+    };
+    Reader.prototype._readTag = function(tag) {
+      assert2.ok(tag !== void 0);
+      var b = this.peek();
+      if (b === null)
+        return null;
+      if (b !== tag)
+        throw newInvalidAsn1Error("Expected 0x" + tag.toString(16) + ": got 0x" + b.toString(16));
+      var o2 = this.readLength(this._offset + 1);
+      if (o2 === null)
+        return null;
+      if (this.length > 4)
+        throw newInvalidAsn1Error("Integer too long: " + this.length);
+      if (this.length > this._size - o2)
+        return null;
+      this._offset = o2;
+      var fb = this._buf[this._offset];
+      var value = 0;
+      for (var i2 = 0; i2 < this.length; i2++) {
+        value <<= 8;
+        value |= this._buf[this._offset++] & 255;
+      }
+      if ((fb & 128) === 128 && i2 !== 4)
+        value -= 1 << i2 * 8;
+      return value >> 0;
+    };
+    module2.exports = Reader;
+  }
+});
+
+// node_modules/asn1/lib/ber/writer.js
+var require_writer = __commonJS({
+  "node_modules/asn1/lib/ber/writer.js"(exports2, module2) {
+    var assert2 = require("assert");
+    var Buffer5 = require_safer().Buffer;
+    var ASN1 = require_types();
+    var errors = require_errors();
+    var newInvalidAsn1Error = errors.newInvalidAsn1Error;
+    var DEFAULT_OPTS = {
+      size: 1024,
+      growthFactor: 8
+    };
+    function merge2(from, to) {
+      assert2.ok(from);
+      assert2.equal(typeof from, "object");
+      assert2.ok(to);
+      assert2.equal(typeof to, "object");
+      var keys = Object.getOwnPropertyNames(from);
+      keys.forEach(function(key) {
+        if (to[key])
+          return;
+        var value = Object.getOwnPropertyDescriptor(from, key);
+        Object.defineProperty(to, key, value);
+      });
+      return to;
+    }
+    function Writer(options) {
+      options = merge2(DEFAULT_OPTS, options || {});
+      this._buf = Buffer5.alloc(options.size || 1024);
+      this._size = this._buf.length;
+      this._offset = 0;
+      this._options = options;
+      this._seq = [];
+    }
+    Object.defineProperty(Writer.prototype, "buffer", {
+      get: function() {
+        if (this._seq.length)
+          throw newInvalidAsn1Error(this._seq.length + " unended sequence(s)");
+        return this._buf.slice(0, this._offset);
+      }
+    });
+    Writer.prototype.writeByte = function(b) {
+      if (typeof b !== "number")
+        throw new TypeError("argument must be a Number");
+      this._ensure(1);
+      this._buf[this._offset++] = b;
+    };
+    Writer.prototype.writeInt = function(i2, tag) {
+      if (typeof i2 !== "number")
+        throw new TypeError("argument must be a Number");
+      if (typeof tag !== "number")
+        tag = ASN1.Integer;
+      var sz = 4;
+      while (((i2 & 4286578688) === 0 || (i2 & 4286578688) === 4286578688 >> 0) && sz > 1) {
+        sz--;
+        i2 <<= 8;
+      }
+      if (sz > 4)
+        throw newInvalidAsn1Error("BER ints cannot be > 0xffffffff");
+      this._ensure(2 + sz);
+      this._buf[this._offset++] = tag;
+      this._buf[this._offset++] = sz;
+      while (sz-- > 0) {
+        this._buf[this._offset++] = (i2 & 4278190080) >>> 24;
+        i2 <<= 8;
+      }
+    };
+    Writer.prototype.writeNull = function() {
+      this.writeByte(ASN1.Null);
+      this.writeByte(0);
+    };
+    Writer.prototype.writeEnumeration = function(i2, tag) {
+      if (typeof i2 !== "number")
+        throw new TypeError("argument must be a Number");
+      if (typeof tag !== "number")
+        tag = ASN1.Enumeration;
+      return this.writeInt(i2, tag);
+    };
+    Writer.prototype.writeBoolean = function(b, tag) {
+      if (typeof b !== "boolean")
+        throw new TypeError("argument must be a Boolean");
+      if (typeof tag !== "number")
+        tag = ASN1.Boolean;
+      this._ensure(3);
+      this._buf[this._offset++] = tag;
+      this._buf[this._offset++] = 1;
+      this._buf[this._offset++] = b ? 255 : 0;
+    };
+    Writer.prototype.writeString = function(s, tag) {
+      if (typeof s !== "string")
+        throw new TypeError("argument must be a string (was: " + typeof s + ")");
+      if (typeof tag !== "number")
+        tag = ASN1.OctetString;
+      var len = Buffer5.byteLength(s);
+      this.writeByte(tag);
+      this.writeLength(len);
+      if (len) {
+        this._ensure(len);
+        this._buf.write(s, this._offset);
+        this._offset += len;
+      }
+    };
+    Writer.prototype.writeBuffer = function(buf, tag) {
+      if (typeof tag !== "number")
+        throw new TypeError("tag must be a number");
+      if (!Buffer5.isBuffer(buf))
+        throw new TypeError("argument must be a buffer");
+      this.writeByte(tag);
+      this.writeLength(buf.length);
+      this._ensure(buf.length);
+      buf.copy(this._buf, this._offset, 0, buf.length);
+      this._offset += buf.length;
+    };
+    Writer.prototype.writeStringArray = function(strings) {
+      if (!strings instanceof Array)
+        throw new TypeError("argument must be an Array[String]");
+      var self2 = this;
+      strings.forEach(function(s) {
+        self2.writeString(s);
+      });
+    };
+    Writer.prototype.writeOID = function(s, tag) {
+      if (typeof s !== "string")
+        throw new TypeError("argument must be a string");
+      if (typeof tag !== "number")
+        tag = ASN1.OID;
+      if (!/^([0-9]+\.){3,}[0-9]+$/.test(s))
+        throw new Error("argument is not a valid OID string");
+      function encodeOctet(bytes2, octet) {
+        if (octet < 128) {
+          bytes2.push(octet);
+        } else if (octet < 16384) {
+          bytes2.push(octet >>> 7 | 128);
+          bytes2.push(octet & 127);
+        } else if (octet < 2097152) {
+          bytes2.push(octet >>> 14 | 128);
+          bytes2.push((octet >>> 7 | 128) & 255);
+          bytes2.push(octet & 127);
+        } else if (octet < 268435456) {
+          bytes2.push(octet >>> 21 | 128);
+          bytes2.push((octet >>> 14 | 128) & 255);
+          bytes2.push((octet >>> 7 | 128) & 255);
+          bytes2.push(octet & 127);
+        } else {
+          bytes2.push((octet >>> 28 | 128) & 255);
+          bytes2.push((octet >>> 21 | 128) & 255);
+          bytes2.push((octet >>> 14 | 128) & 255);
+          bytes2.push((octet >>> 7 | 128) & 255);
+          bytes2.push(octet & 127);
+        }
+      }
+      var tmp = s.split(".");
+      var bytes = [];
+      bytes.push(parseInt(tmp[0], 10) * 40 + parseInt(tmp[1], 10));
+      tmp.slice(2).forEach(function(b) {
+        encodeOctet(bytes, parseInt(b, 10));
+      });
+      var self2 = this;
+      this._ensure(2 + bytes.length);
+      this.writeByte(tag);
+      this.writeLength(bytes.length);
+      bytes.forEach(function(b) {
+        self2.writeByte(b);
+      });
+    };
+    Writer.prototype.writeLength = function(len) {
+      if (typeof len !== "number")
+        throw new TypeError("argument must be a Number");
+      this._ensure(4);
+      if (len <= 127) {
+        this._buf[this._offset++] = len;
+      } else if (len <= 255) {
+        this._buf[this._offset++] = 129;
+        this._buf[this._offset++] = len;
+      } else if (len <= 65535) {
+        this._buf[this._offset++] = 130;
+        this._buf[this._offset++] = len >> 8;
+        this._buf[this._offset++] = len;
+      } else if (len <= 16777215) {
+        this._buf[this._offset++] = 131;
+        this._buf[this._offset++] = len >> 16;
+        this._buf[this._offset++] = len >> 8;
+        this._buf[this._offset++] = len;
+      } else {
+        throw newInvalidAsn1Error("Length too long (> 4 bytes)");
+      }
+    };
+    Writer.prototype.startSequence = function(tag) {
+      if (typeof tag !== "number")
+        tag = ASN1.Sequence | ASN1.Constructor;
+      this.writeByte(tag);
+      this._seq.push(this._offset);
+      this._ensure(3);
+      this._offset += 3;
+    };
+    Writer.prototype.endSequence = function() {
+      var seq = this._seq.pop();
+      var start = seq + 3;
+      var len = this._offset - start;
+      if (len <= 127) {
+        this._shift(start, len, -2);
+        this._buf[seq] = len;
+      } else if (len <= 255) {
+        this._shift(start, len, -1);
+        this._buf[seq] = 129;
+        this._buf[seq + 1] = len;
+      } else if (len <= 65535) {
+        this._buf[seq] = 130;
+        this._buf[seq + 1] = len >> 8;
+        this._buf[seq + 2] = len;
+      } else if (len <= 16777215) {
+        this._shift(start, len, 1);
+        this._buf[seq] = 131;
+        this._buf[seq + 1] = len >> 16;
+        this._buf[seq + 2] = len >> 8;
+        this._buf[seq + 3] = len;
+      } else {
+        throw newInvalidAsn1Error("Sequence too long");
+      }
+    };
+    Writer.prototype._shift = function(start, len, shift) {
+      assert2.ok(start !== void 0);
+      assert2.ok(len !== void 0);
+      assert2.ok(shift);
+      this._buf.copy(this._buf, start + shift, start, start + len);
+      this._offset += shift;
+    };
+    Writer.prototype._ensure = function(len) {
+      assert2.ok(len);
+      if (this._size - this._offset < len) {
+        var sz = this._size * this._options.growthFactor;
+        if (sz - this._offset < len)
+          sz += len;
+        var buf = Buffer5.alloc(sz);
+        this._buf.copy(buf, 0, 0, this._offset);
+        this._buf = buf;
+        this._size = sz;
+      }
+    };
+    module2.exports = Writer;
+  }
+});
+
+// node_modules/asn1/lib/ber/index.js
+var require_ber = __commonJS({
+  "node_modules/asn1/lib/ber/index.js"(exports2, module2) {
+    var errors = require_errors();
+    var types2 = require_types();
+    var Reader = require_reader();
+    var Writer = require_writer();
+    module2.exports = {
+      Reader,
+      Writer
+    };
+    for (t in types2) {
+      if (types2.hasOwnProperty(t))
+        module2.exports[t] = types2[t];
+    }
+    var t;
+    for (e in errors) {
+      if (errors.hasOwnProperty(e))
+        module2.exports[e] = errors[e];
+    }
+    var e;
+  }
+});
+
+// node_modules/asn1/lib/index.js
+var require_lib = __commonJS({
+  "node_modules/asn1/lib/index.js"(exports2, module2) {
+    var Ber = require_ber();
+    module2.exports = {
+      Ber,
+      BerReader: Ber.Reader,
+      BerWriter: Ber.Writer
+    };
+  }
+});
+
+// node_modules/ssh2-streams/lib/buffer-helpers.js
+var require_buffer_helpers = __commonJS({
+  "node_modules/ssh2-streams/lib/buffer-helpers.js"(exports2, module2) {
+    module2.exports = {
+      readUInt32BE: function readUInt32BE(buf, offset) {
+        return buf[offset++] * 16777216 + buf[offset++] * 65536 + buf[offset++] * 256 + buf[offset];
+      },
+      writeUInt32BE: function writeUInt32BE(buf, value, offset) {
+        buf[offset++] = value >>> 24;
+        buf[offset++] = value >>> 16;
+        buf[offset++] = value >>> 8;
+        buf[offset++] = value;
+        return offset;
+      },
+      writeUInt32LE: function writeUInt32LE(buf, value, offset) {
+        buf[offset++] = value;
+        buf[offset++] = value >>> 8;
+        buf[offset++] = value >>> 16;
+        buf[offset++] = value >>> 24;
+        return offset;
+      }
+    };
+  }
+});
+
+// node_modules/tweetnacl/nacl-fast.js
+var require_nacl_fast = __commonJS({
+  "node_modules/tweetnacl/nacl-fast.js"(exports2, module2) {
+    (function(nacl) {
+      "use strict";
+      var gf = function(init) {
+        var i2, r = new Float64Array(16);
+        if (init) for (i2 = 0; i2 < init.length; i2++) r[i2] = init[i2];
+        return r;
+      };
+      var randombytes = function() {
+        throw new Error("no PRNG");
+      };
+      var _0 = new Uint8Array(16);
+      var _9 = new Uint8Array(32);
+      _9[0] = 9;
+      var gf0 = gf(), gf1 = gf([1]), _121665 = gf([56129, 1]), D = gf([30883, 4953, 19914, 30187, 55467, 16705, 2637, 112, 59544, 30585, 16505, 36039, 65139, 11119, 27886, 20995]), D2 = gf([61785, 9906, 39828, 60374, 45398, 33411, 5274, 224, 53552, 61171, 33010, 6542, 64743, 22239, 55772, 9222]), X = gf([54554, 36645, 11616, 51542, 42930, 38181, 51040, 26924, 56412, 64982, 57905, 49316, 21502, 52590, 14035, 8553]), Y = gf([26200, 26214, 26214, 26214, 26214, 26214, 26214, 26214, 26214, 26214, 26214, 26214, 26214, 26214, 26214, 26214]), I = gf([41136, 18958, 6951, 50414, 58488, 44335, 6150, 12099, 55207, 15867, 153, 11085, 57099, 20417, 9344, 11139]);
+      function ts64(x, i2, h2, l) {
+        x[i2] = h2 >> 24 & 255;
+        x[i2 + 1] = h2 >> 16 & 255;
+        x[i2 + 2] = h2 >> 8 & 255;
+        x[i2 + 3] = h2 & 255;
+        x[i2 + 4] = l >> 24 & 255;
+        x[i2 + 5] = l >> 16 & 255;
+        x[i2 + 6] = l >> 8 & 255;
+        x[i2 + 7] = l & 255;
+      }
+      function vn(x, xi, y, yi, n2) {
+        var i2, d = 0;
+        for (i2 = 0; i2 < n2; i2++) d |= x[xi + i2] ^ y[yi + i2];
+        return (1 & d - 1 >>> 8) - 1;
+      }
+      function crypto_verify_16(x, xi, y, yi) {
+        return vn(x, xi, y, yi, 16);
+      }
+      function crypto_verify_32(x, xi, y, yi) {
+        return vn(x, xi, y, yi, 32);
+      }
+      function core_salsa20(o2, p, k, c3) {
+        var j0 = c3[0] & 255 | (c3[1] & 255) << 8 | (c3[2] & 255) << 16 | (c3[3] & 255) << 24, j1 = k[0] & 255 | (k[1] & 255) << 8 | (k[2] & 255) << 16 | (k[3] & 255) << 24, j2 = k[4] & 255 | (k[5] & 255) << 8 | (k[6] & 255) << 16 | (k[7] & 255) << 24, j3 = k[8] & 255 | (k[9] & 255) << 8 | (k[10] & 255) << 16 | (k[11] & 255) << 24, j4 = k[12] & 255 | (k[13] & 255) << 8 | (k[14] & 255) << 16 | (k[15] & 255) << 24, j5 = c3[4] & 255 | (c3[5] & 255) << 8 | (c3[6] & 255) << 16 | (c3[7] & 255) << 24, j6 = p[0] & 255 | (p[1] & 255) << 8 | (p[2] & 255) << 16 | (p[3] & 255) << 24, j7 = p[4] & 255 | (p[5] & 255) << 8 | (p[6] & 255) << 16 | (p[7] & 255) << 24, j8 = p[8] & 255 | (p[9] & 255) << 8 | (p[10] & 255) << 16 | (p[11] & 255) << 24, j9 = p[12] & 255 | (p[13] & 255) << 8 | (p[14] & 255) << 16 | (p[15] & 255) << 24, j10 = c3[8] & 255 | (c3[9] & 255) << 8 | (c3[10] & 255) << 16 | (c3[11] & 255) << 24, j11 = k[16] & 255 | (k[17] & 255) << 8 | (k[18] & 255) << 16 | (k[19] & 255) << 24, j12 = k[20] & 255 | (k[21] & 255) << 8 | (k[22] & 255) << 16 | (k[23] & 255) << 24, j13 = k[24] & 255 | (k[25] & 255) << 8 | (k[26] & 255) << 16 | (k[27] & 255) << 24, j14 = k[28] & 255 | (k[29] & 255) << 8 | (k[30] & 255) << 16 | (k[31] & 255) << 24, j15 = c3[12] & 255 | (c3[13] & 255) << 8 | (c3[14] & 255) << 16 | (c3[15] & 255) << 24;
+        var x0 = j0, x1 = j1, x2 = j2, x3 = j3, x4 = j4, x5 = j5, x6 = j6, x7 = j7, x8 = j8, x9 = j9, x10 = j10, x11 = j11, x12 = j12, x13 = j13, x14 = j14, x15 = j15, u2;
+        for (var i2 = 0; i2 < 20; i2 += 2) {
+          u2 = x0 + x12 | 0;
+          x4 ^= u2 << 7 | u2 >>> 32 - 7;
+          u2 = x4 + x0 | 0;
+          x8 ^= u2 << 9 | u2 >>> 32 - 9;
+          u2 = x8 + x4 | 0;
+          x12 ^= u2 << 13 | u2 >>> 32 - 13;
+          u2 = x12 + x8 | 0;
+          x0 ^= u2 << 18 | u2 >>> 32 - 18;
+          u2 = x5 + x1 | 0;
+          x9 ^= u2 << 7 | u2 >>> 32 - 7;
+          u2 = x9 + x5 | 0;
+          x13 ^= u2 << 9 | u2 >>> 32 - 9;
+          u2 = x13 + x9 | 0;
+          x1 ^= u2 << 13 | u2 >>> 32 - 13;
+          u2 = x1 + x13 | 0;
+          x5 ^= u2 << 18 | u2 >>> 32 - 18;
+          u2 = x10 + x6 | 0;
+          x14 ^= u2 << 7 | u2 >>> 32 - 7;
+          u2 = x14 + x10 | 0;
+          x2 ^= u2 << 9 | u2 >>> 32 - 9;
+          u2 = x2 + x14 | 0;
+          x6 ^= u2 << 13 | u2 >>> 32 - 13;
+          u2 = x6 + x2 | 0;
+          x10 ^= u2 << 18 | u2 >>> 32 - 18;
+          u2 = x15 + x11 | 0;
+          x3 ^= u2 << 7 | u2 >>> 32 - 7;
+          u2 = x3 + x15 | 0;
+          x7 ^= u2 << 9 | u2 >>> 32 - 9;
+          u2 = x7 + x3 | 0;
+          x11 ^= u2 << 13 | u2 >>> 32 - 13;
+          u2 = x11 + x7 | 0;
+          x15 ^= u2 << 18 | u2 >>> 32 - 18;
+          u2 = x0 + x3 | 0;
+          x1 ^= u2 << 7 | u2 >>> 32 - 7;
+          u2 = x1 + x0 | 0;
+          x2 ^= u2 << 9 | u2 >>> 32 - 9;
+          u2 = x2 + x1 | 0;
+          x3 ^= u2 << 13 | u2 >>> 32 - 13;
+          u2 = x3 + x2 | 0;
+          x0 ^= u2 << 18 | u2 >>> 32 - 18;
+          u2 = x5 + x4 | 0;
+          x6 ^= u2 << 7 | u2 >>> 32 - 7;
+          u2 = x6 + x5 | 0;
+          x7 ^= u2 << 9 | u2 >>> 32 - 9;
+          u2 = x7 + x6 | 0;
+          x4 ^= u2 << 13 | u2 >>> 32 - 13;
+          u2 = x4 + x7 | 0;
+          x5 ^= u2 << 18 | u2 >>> 32 - 18;
+          u2 = x10 + x9 | 0;
+          x11 ^= u2 << 7 | u2 >>> 32 - 7;
+          u2 = x11 + x10 | 0;
+          x8 ^= u2 << 9 | u2 >>> 32 - 9;
+          u2 = x8 + x11 | 0;
+          x9 ^= u2 << 13 | u2 >>> 32 - 13;
+          u2 = x9 + x8 | 0;
+          x10 ^= u2 << 18 | u2 >>> 32 - 18;
+          u2 = x15 + x14 | 0;
+          x12 ^= u2 << 7 | u2 >>> 32 - 7;
+          u2 = x12 + x15 | 0;
+          x13 ^= u2 << 9 | u2 >>> 32 - 9;
+          u2 = x13 + x12 | 0;
+          x14 ^= u2 << 13 | u2 >>> 32 - 13;
+          u2 = x14 + x13 | 0;
+          x15 ^= u2 << 18 | u2 >>> 32 - 18;
+        }
+        x0 = x0 + j0 | 0;
+        x1 = x1 + j1 | 0;
+        x2 = x2 + j2 | 0;
+        x3 = x3 + j3 | 0;
+        x4 = x4 + j4 | 0;
+        x5 = x5 + j5 | 0;
+        x6 = x6 + j6 | 0;
+        x7 = x7 + j7 | 0;
+        x8 = x8 + j8 | 0;
+        x9 = x9 + j9 | 0;
+        x10 = x10 + j10 | 0;
+        x11 = x11 + j11 | 0;
+        x12 = x12 + j12 | 0;
+        x13 = x13 + j13 | 0;
+        x14 = x14 + j14 | 0;
+        x15 = x15 + j15 | 0;
+        o2[0] = x0 >>> 0 & 255;
+        o2[1] = x0 >>> 8 & 255;
+        o2[2] = x0 >>> 16 & 255;
+        o2[3] = x0 >>> 24 & 255;
+        o2[4] = x1 >>> 0 & 255;
+        o2[5] = x1 >>> 8 & 255;
+        o2[6] = x1 >>> 16 & 255;
+        o2[7] = x1 >>> 24 & 255;
+        o2[8] = x2 >>> 0 & 255;
+        o2[9] = x2 >>> 8 & 255;
+        o2[10] = x2 >>> 16 & 255;
+        o2[11] = x2 >>> 24 & 255;
+        o2[12] = x3 >>> 0 & 255;
+        o2[13] = x3 >>> 8 & 255;
+        o2[14] = x3 >>> 16 & 255;
+        o2[15] = x3 >>> 24 & 255;
+        o2[16] = x4 >>> 0 & 255;
+        o2[17] = x4 >>> 8 & 255;
+        o2[18] = x4 >>> 16 & 255;
+        o2[19] = x4 >>> 24 & 255;
+        o2[20] = x5 >>> 0 & 255;
+        o2[21] = x5 >>> 8 & 255;
+        o2[22] = x5 >>> 16 & 255;
+        o2[23] = x5 >>> 24 & 255;
+        o2[24] = x6 >>> 0 & 255;
+        o2[25] = x6 >>> 8 & 255;
+        o2[26] = x6 >>> 16 & 255;
+        o2[27] = x6 >>> 24 & 255;
+        o2[28] = x7 >>> 0 & 255;
+        o2[29] = x7 >>> 8 & 255;
+        o2[30] = x7 >>> 16 & 255;
+        o2[31] = x7 >>> 24 & 255;
+        o2[32] = x8 >>> 0 & 255;
+        o2[33] = x8 >>> 8 & 255;
+        o2[34] = x8 >>> 16 & 255;
+        o2[35] = x8 >>> 24 & 255;
+        o2[36] = x9 >>> 0 & 255;
+        o2[37] = x9 >>> 8 & 255;
+        o2[38] = x9 >>> 16 & 255;
+        o2[39] = x9 >>> 24 & 255;
+        o2[40] = x10 >>> 0 & 255;
+        o2[41] = x10 >>> 8 & 255;
+        o2[42] = x10 >>> 16 & 255;
+        o2[43] = x10 >>> 24 & 255;
+        o2[44] = x11 >>> 0 & 255;
+        o2[45] = x11 >>> 8 & 255;
+        o2[46] = x11 >>> 16 & 255;
+        o2[47] = x11 >>> 24 & 255;
+        o2[48] = x12 >>> 0 & 255;
+        o2[49] = x12 >>> 8 & 255;
+        o2[50] = x12 >>> 16 & 255;
+        o2[51] = x12 >>> 24 & 255;
+        o2[52] = x13 >>> 0 & 255;
+        o2[53] = x13 >>> 8 & 255;
+        o2[54] = x13 >>> 16 & 255;
+        o2[55] = x13 >>> 24 & 255;
+        o2[56] = x14 >>> 0 & 255;
+        o2[57] = x14 >>> 8 & 255;
+        o2[58] = x14 >>> 16 & 255;
+        o2[59] = x14 >>> 24 & 255;
+        o2[60] = x15 >>> 0 & 255;
+        o2[61] = x15 >>> 8 & 255;
+        o2[62] = x15 >>> 16 & 255;
+        o2[63] = x15 >>> 24 & 255;
+      }
+      function core_hsalsa20(o2, p, k, c3) {
+        var j0 = c3[0] & 255 | (c3[1] & 255) << 8 | (c3[2] & 255) << 16 | (c3[3] & 255) << 24, j1 = k[0] & 255 | (k[1] & 255) << 8 | (k[2] & 255) << 16 | (k[3] & 255) << 24, j2 = k[4] & 255 | (k[5] & 255) << 8 | (k[6] & 255) << 16 | (k[7] & 255) << 24, j3 = k[8] & 255 | (k[9] & 255) << 8 | (k[10] & 255) << 16 | (k[11] & 255) << 24, j4 = k[12] & 255 | (k[13] & 255) << 8 | (k[14] & 255) << 16 | (k[15] & 255) << 24, j5 = c3[4] & 255 | (c3[5] & 255) << 8 | (c3[6] & 255) << 16 | (c3[7] & 255) << 24, j6 = p[0] & 255 | (p[1] & 255) << 8 | (p[2] & 255) << 16 | (p[3] & 255) << 24, j7 = p[4] & 255 | (p[5] & 255) << 8 | (p[6] & 255) << 16 | (p[7] & 255) << 24, j8 = p[8] & 255 | (p[9] & 255) << 8 | (p[10] & 255) << 16 | (p[11] & 255) << 24, j9 = p[12] & 255 | (p[13] & 255) << 8 | (p[14] & 255) << 16 | (p[15] & 255) << 24, j10 = c3[8] & 255 | (c3[9] & 255) << 8 | (c3[10] & 255) << 16 | (c3[11] & 255) << 24, j11 = k[16] & 255 | (k[17] & 255) << 8 | (k[18] & 255) << 16 | (k[19] & 255) << 24, j12 = k[20] & 255 | (k[21] & 255) << 8 | (k[22] & 255) << 16 | (k[23] & 255) << 24, j13 = k[24] & 255 | (k[25] & 255) << 8 | (k[26] & 255) << 16 | (k[27] & 255) << 24, j14 = k[28] & 255 | (k[29] & 255) << 8 | (k[30] & 255) << 16 | (k[31] & 255) << 24, j15 = c3[12] & 255 | (c3[13] & 255) << 8 | (c3[14] & 255) << 16 | (c3[15] & 255) << 24;
+        var x0 = j0, x1 = j1, x2 = j2, x3 = j3, x4 = j4, x5 = j5, x6 = j6, x7 = j7, x8 = j8, x9 = j9, x10 = j10, x11 = j11, x12 = j12, x13 = j13, x14 = j14, x15 = j15, u2;
+        for (var i2 = 0; i2 < 20; i2 += 2) {
+          u2 = x0 + x12 | 0;
+          x4 ^= u2 << 7 | u2 >>> 32 - 7;
+          u2 = x4 + x0 | 0;
+          x8 ^= u2 << 9 | u2 >>> 32 - 9;
+          u2 = x8 + x4 | 0;
+          x12 ^= u2 << 13 | u2 >>> 32 - 13;
+          u2 = x12 + x8 | 0;
+          x0 ^= u2 << 18 | u2 >>> 32 - 18;
+          u2 = x5 + x1 | 0;
+          x9 ^= u2 << 7 | u2 >>> 32 - 7;
+          u2 = x9 + x5 | 0;
+          x13 ^= u2 << 9 | u2 >>> 32 - 9;
+          u2 = x13 + x9 | 0;
+          x1 ^= u2 << 13 | u2 >>> 32 - 13;
+          u2 = x1 + x13 | 0;
+          x5 ^= u2 << 18 | u2 >>> 32 - 18;
+          u2 = x10 + x6 | 0;
+          x14 ^= u2 << 7 | u2 >>> 32 - 7;
+          u2 = x14 + x10 | 0;
+          x2 ^= u2 << 9 | u2 >>> 32 - 9;
+          u2 = x2 + x14 | 0;
+          x6 ^= u2 << 13 | u2 >>> 32 - 13;
+          u2 = x6 + x2 | 0;
+          x10 ^= u2 << 18 | u2 >>> 32 - 18;
+          u2 = x15 + x11 | 0;
+          x3 ^= u2 << 7 | u2 >>> 32 - 7;
+          u2 = x3 + x15 | 0;
+          x7 ^= u2 << 9 | u2 >>> 32 - 9;
+          u2 = x7 + x3 | 0;
+          x11 ^= u2 << 13 | u2 >>> 32 - 13;
+          u2 = x11 + x7 | 0;
+          x15 ^= u2 << 18 | u2 >>> 32 - 18;
+          u2 = x0 + x3 | 0;
+          x1 ^= u2 << 7 | u2 >>> 32 - 7;
+          u2 = x1 + x0 | 0;
+          x2 ^= u2 << 9 | u2 >>> 32 - 9;
+          u2 = x2 + x1 | 0;
+          x3 ^= u2 << 13 | u2 >>> 32 - 13;
+          u2 = x3 + x2 | 0;
+          x0 ^= u2 << 18 | u2 >>> 32 - 18;
+          u2 = x5 + x4 | 0;
+          x6 ^= u2 << 7 | u2 >>> 32 - 7;
+          u2 = x6 + x5 | 0;
+          x7 ^= u2 << 9 | u2 >>> 32 - 9;
+          u2 = x7 + x6 | 0;
+          x4 ^= u2 << 13 | u2 >>> 32 - 13;
+          u2 = x4 + x7 | 0;
+          x5 ^= u2 << 18 | u2 >>> 32 - 18;
+          u2 = x10 + x9 | 0;
+          x11 ^= u2 << 7 | u2 >>> 32 - 7;
+          u2 = x11 + x10 | 0;
+          x8 ^= u2 << 9 | u2 >>> 32 - 9;
+          u2 = x8 + x11 | 0;
+          x9 ^= u2 << 13 | u2 >>> 32 - 13;
+          u2 = x9 + x8 | 0;
+          x10 ^= u2 << 18 | u2 >>> 32 - 18;
+          u2 = x15 + x14 | 0;
+          x12 ^= u2 << 7 | u2 >>> 32 - 7;
+          u2 = x12 + x15 | 0;
+          x13 ^= u2 << 9 | u2 >>> 32 - 9;
+          u2 = x13 + x12 | 0;
+          x14 ^= u2 << 13 | u2 >>> 32 - 13;
+          u2 = x14 + x13 | 0;
+          x15 ^= u2 << 18 | u2 >>> 32 - 18;
+        }
+        o2[0] = x0 >>> 0 & 255;
+        o2[1] = x0 >>> 8 & 255;
+        o2[2] = x0 >>> 16 & 255;
+        o2[3] = x0 >>> 24 & 255;
+        o2[4] = x5 >>> 0 & 255;
+        o2[5] = x5 >>> 8 & 255;
+        o2[6] = x5 >>> 16 & 255;
+        o2[7] = x5 >>> 24 & 255;
+        o2[8] = x10 >>> 0 & 255;
+        o2[9] = x10 >>> 8 & 255;
+        o2[10] = x10 >>> 16 & 255;
+        o2[11] = x10 >>> 24 & 255;
+        o2[12] = x15 >>> 0 & 255;
+        o2[13] = x15 >>> 8 & 255;
+        o2[14] = x15 >>> 16 & 255;
+        o2[15] = x15 >>> 24 & 255;
+        o2[16] = x6 >>> 0 & 255;
+        o2[17] = x6 >>> 8 & 255;
+        o2[18] = x6 >>> 16 & 255;
+        o2[19] = x6 >>> 24 & 255;
+        o2[20] = x7 >>> 0 & 255;
+        o2[21] = x7 >>> 8 & 255;
+        o2[22] = x7 >>> 16 & 255;
+        o2[23] = x7 >>> 24 & 255;
+        o2[24] = x8 >>> 0 & 255;
+        o2[25] = x8 >>> 8 & 255;
+        o2[26] = x8 >>> 16 & 255;
+        o2[27] = x8 >>> 24 & 255;
+        o2[28] = x9 >>> 0 & 255;
+        o2[29] = x9 >>> 8 & 255;
+        o2[30] = x9 >>> 16 & 255;
+        o2[31] = x9 >>> 24 & 255;
+      }
+      function crypto_core_salsa20(out, inp, k, c3) {
+        core_salsa20(out, inp, k, c3);
+      }
+      function crypto_core_hsalsa20(out, inp, k, c3) {
+        core_hsalsa20(out, inp, k, c3);
+      }
+      var sigma = new Uint8Array([101, 120, 112, 97, 110, 100, 32, 51, 50, 45, 98, 121, 116, 101, 32, 107]);
+      function crypto_stream_salsa20_xor(c3, cpos, m, mpos, b, n2, k) {
+        var z2 = new Uint8Array(16), x = new Uint8Array(64);
+        var u2, i2;
+        for (i2 = 0; i2 < 16; i2++) z2[i2] = 0;
+        for (i2 = 0; i2 < 8; i2++) z2[i2] = n2[i2];
+        while (b >= 64) {
+          crypto_core_salsa20(x, z2, k, sigma);
+          for (i2 = 0; i2 < 64; i2++) c3[cpos + i2] = m[mpos + i2] ^ x[i2];
+          u2 = 1;
+          for (i2 = 8; i2 < 16; i2++) {
+            u2 = u2 + (z2[i2] & 255) | 0;
+            z2[i2] = u2 & 255;
+            u2 >>>= 8;
+          }
+          b -= 64;
+          cpos += 64;
+          mpos += 64;
+        }
+        if (b > 0) {
+          crypto_core_salsa20(x, z2, k, sigma);
+          for (i2 = 0; i2 < b; i2++) c3[cpos + i2] = m[mpos + i2] ^ x[i2];
+        }
+        return 0;
+      }
+      function crypto_stream_salsa20(c3, cpos, b, n2, k) {
+        var z2 = new Uint8Array(16), x = new Uint8Array(64);
+        var u2, i2;
+        for (i2 = 0; i2 < 16; i2++) z2[i2] = 0;
+        for (i2 = 0; i2 < 8; i2++) z2[i2] = n2[i2];
+        while (b >= 64) {
+          crypto_core_salsa20(x, z2, k, sigma);
+          for (i2 = 0; i2 < 64; i2++) c3[cpos + i2] = x[i2];
+          u2 = 1;
+          for (i2 = 8; i2 < 16; i2++) {
+            u2 = u2 + (z2[i2] & 255) | 0;
+            z2[i2] = u2 & 255;
+            u2 >>>= 8;
+          }
+          b -= 64;
+          cpos += 64;
+        }
+        if (b > 0) {
+          crypto_core_salsa20(x, z2, k, sigma);
+          for (i2 = 0; i2 < b; i2++) c3[cpos + i2] = x[i2];
+        }
+        return 0;
+      }
+      function crypto_stream(c3, cpos, d, n2, k) {
+        var s = new Uint8Array(32);
+        crypto_core_hsalsa20(s, n2, k, sigma);
+        var sn = new Uint8Array(8);
+        for (var i2 = 0; i2 < 8; i2++) sn[i2] = n2[i2 + 16];
+        return crypto_stream_salsa20(c3, cpos, d, sn, s);
+      }
+      function crypto_stream_xor(c3, cpos, m, mpos, d, n2, k) {
+        var s = new Uint8Array(32);
+        crypto_core_hsalsa20(s, n2, k, sigma);
+        var sn = new Uint8Array(8);
+        for (var i2 = 0; i2 < 8; i2++) sn[i2] = n2[i2 + 16];
+        return crypto_stream_salsa20_xor(c3, cpos, m, mpos, d, sn, s);
+      }
+      var poly1305 = function(key) {
+        this.buffer = new Uint8Array(16);
+        this.r = new Uint16Array(10);
+        this.h = new Uint16Array(10);
+        this.pad = new Uint16Array(8);
+        this.leftover = 0;
+        this.fin = 0;
+        var t0, t1, t2, t3, t4, t5, t6, t7;
+        t0 = key[0] & 255 | (key[1] & 255) << 8;
+        this.r[0] = t0 & 8191;
+        t1 = key[2] & 255 | (key[3] & 255) << 8;
+        this.r[1] = (t0 >>> 13 | t1 << 3) & 8191;
+        t2 = key[4] & 255 | (key[5] & 255) << 8;
+        this.r[2] = (t1 >>> 10 | t2 << 6) & 7939;
+        t3 = key[6] & 255 | (key[7] & 255) << 8;
+        this.r[3] = (t2 >>> 7 | t3 << 9) & 8191;
+        t4 = key[8] & 255 | (key[9] & 255) << 8;
+        this.r[4] = (t3 >>> 4 | t4 << 12) & 255;
+        this.r[5] = t4 >>> 1 & 8190;
+        t5 = key[10] & 255 | (key[11] & 255) << 8;
+        this.r[6] = (t4 >>> 14 | t5 << 2) & 8191;
+        t6 = key[12] & 255 | (key[13] & 255) << 8;
+        this.r[7] = (t5 >>> 11 | t6 << 5) & 8065;
+        t7 = key[14] & 255 | (key[15] & 255) << 8;
+        this.r[8] = (t6 >>> 8 | t7 << 8) & 8191;
+        this.r[9] = t7 >>> 5 & 127;
+        this.pad[0] = key[16] & 255 | (key[17] & 255) << 8;
+        this.pad[1] = key[18] & 255 | (key[19] & 255) << 8;
+        this.pad[2] = key[20] & 255 | (key[21] & 255) << 8;
+        this.pad[3] = key[22] & 255 | (key[23] & 255) << 8;
+        this.pad[4] = key[24] & 255 | (key[25] & 255) << 8;
+        this.pad[5] = key[26] & 255 | (key[27] & 255) << 8;
+        this.pad[6] = key[28] & 255 | (key[29] & 255) << 8;
+        this.pad[7] = key[30] & 255 | (key[31] & 255) << 8;
+      };
+      poly1305.prototype.blocks = function(m, mpos, bytes) {
+        var hibit = this.fin ? 0 : 1 << 11;
+        var t0, t1, t2, t3, t4, t5, t6, t7, c3;
+        var d0, d1, d2, d3, d4, d5, d6, d7, d8, d9;
+        var h0 = this.h[0], h1 = this.h[1], h2 = this.h[2], h3 = this.h[3], h4 = this.h[4], h5 = this.h[5], h6 = this.h[6], h7 = this.h[7], h8 = this.h[8], h9 = this.h[9];
+        var r0 = this.r[0], r1 = this.r[1], r2 = this.r[2], r3 = this.r[3], r4 = this.r[4], r5 = this.r[5], r6 = this.r[6], r7 = this.r[7], r8 = this.r[8], r9 = this.r[9];
+        while (bytes >= 16) {
+          t0 = m[mpos + 0] & 255 | (m[mpos + 1] & 255) << 8;
+          h0 += t0 & 8191;
+          t1 = m[mpos + 2] & 255 | (m[mpos + 3] & 255) << 8;
+          h1 += (t0 >>> 13 | t1 << 3) & 8191;
+          t2 = m[mpos + 4] & 255 | (m[mpos + 5] & 255) << 8;
+          h2 += (t1 >>> 10 | t2 << 6) & 8191;
+          t3 = m[mpos + 6] & 255 | (m[mpos + 7] & 255) << 8;
+          h3 += (t2 >>> 7 | t3 << 9) & 8191;
+          t4 = m[mpos + 8] & 255 | (m[mpos + 9] & 255) << 8;
+          h4 += (t3 >>> 4 | t4 << 12) & 8191;
+          h5 += t4 >>> 1 & 8191;
+          t5 = m[mpos + 10] & 255 | (m[mpos + 11] & 255) << 8;
+          h6 += (t4 >>> 14 | t5 << 2) & 8191;
+          t6 = m[mpos + 12] & 255 | (m[mpos + 13] & 255) << 8;
+          h7 += (t5 >>> 11 | t6 << 5) & 8191;
+          t7 = m[mpos + 14] & 255 | (m[mpos + 15] & 255) << 8;
+          h8 += (t6 >>> 8 | t7 << 8) & 8191;
+          h9 += t7 >>> 5 | hibit;
+          c3 = 0;
+          d0 = c3;
+          d0 += h0 * r0;
+          d0 += h1 * (5 * r9);
+          d0 += h2 * (5 * r8);
+          d0 += h3 * (5 * r7);
+          d0 += h4 * (5 * r6);
+          c3 = d0 >>> 13;
+          d0 &= 8191;
+          d0 += h5 * (5 * r5);
+          d0 += h6 * (5 * r4);
+          d0 += h7 * (5 * r3);
+          d0 += h8 * (5 * r2);
+          d0 += h9 * (5 * r1);
+          c3 += d0 >>> 13;
+          d0 &= 8191;
+          d1 = c3;
+          d1 += h0 * r1;
+          d1 += h1 * r0;
+          d1 += h2 * (5 * r9);
+          d1 += h3 * (5 * r8);
+          d1 += h4 * (5 * r7);
+          c3 = d1 >>> 13;
+          d1 &= 8191;
+          d1 += h5 * (5 * r6);
+          d1 += h6 * (5 * r5);
+          d1 += h7 * (5 * r4);
+          d1 += h8 * (5 * r3);
+          d1 += h9 * (5 * r2);
+          c3 += d1 >>> 13;
+          d1 &= 8191;
+          d2 = c3;
+          d2 += h0 * r2;
+          d2 += h1 * r1;
+          d2 += h2 * r0;
+          d2 += h3 * (5 * r9);
+          d2 += h4 * (5 * r8);
+          c3 = d2 >>> 13;
+          d2 &= 8191;
+          d2 += h5 * (5 * r7);
+          d2 += h6 * (5 * r6);
+          d2 += h7 * (5 * r5);
+          d2 += h8 * (5 * r4);
+          d2 += h9 * (5 * r3);
+          c3 += d2 >>> 13;
+          d2 &= 8191;
+          d3 = c3;
+          d3 += h0 * r3;
+          d3 += h1 * r2;
+          d3 += h2 * r1;
+          d3 += h3 * r0;
+          d3 += h4 * (5 * r9);
+          c3 = d3 >>> 13;
+          d3 &= 8191;
+          d3 += h5 * (5 * r8);
+          d3 += h6 * (5 * r7);
+          d3 += h7 * (5 * r6);
+          d3 += h8 * (5 * r5);
+          d3 += h9 * (5 * r4);
+          c3 += d3 >>> 13;
+          d3 &= 8191;
+          d4 = c3;
+          d4 += h0 * r4;
+          d4 += h1 * r3;
+          d4 += h2 * r2;
+          d4 += h3 * r1;
+          d4 += h4 * r0;
+          c3 = d4 >>> 13;
+          d4 &= 8191;
+          d4 += h5 * (5 * r9);
+          d4 += h6 * (5 * r8);
+          d4 += h7 * (5 * r7);
+          d4 += h8 * (5 * r6);
+          d4 += h9 * (5 * r5);
+          c3 += d4 >>> 13;
+          d4 &= 8191;
+          d5 = c3;
+          d5 += h0 * r5;
+          d5 += h1 * r4;
+          d5 += h2 * r3;
+          d5 += h3 * r2;
+          d5 += h4 * r1;
+          c3 = d5 >>> 13;
+          d5 &= 8191;
+          d5 += h5 * r0;
+          d5 += h6 * (5 * r9);
+          d5 += h7 * (5 * r8);
+          d5 += h8 * (5 * r7);
+          d5 += h9 * (5 * r6);
+          c3 += d5 >>> 13;
+          d5 &= 8191;
+          d6 = c3;
+          d6 += h0 * r6;
+          d6 += h1 * r5;
+          d6 += h2 * r4;
+          d6 += h3 * r3;
+          d6 += h4 * r2;
+          c3 = d6 >>> 13;
+          d6 &= 8191;
+          d6 += h5 * r1;
+          d6 += h6 * r0;
+          d6 += h7 * (5 * r9);
+          d6 += h8 * (5 * r8);
+          d6 += h9 * (5 * r7);
+          c3 += d6 >>> 13;
+          d6 &= 8191;
+          d7 = c3;
+          d7 += h0 * r7;
+          d7 += h1 * r6;
+          d7 += h2 * r5;
+          d7 += h3 * r4;
+          d7 += h4 * r3;
+          c3 = d7 >>> 13;
+          d7 &= 8191;
+          d7 += h5 * r2;
+          d7 += h6 * r1;
+          d7 += h7 * r0;
+          d7 += h8 * (5 * r9);
+          d7 += h9 * (5 * r8);
+          c3 += d7 >>> 13;
+          d7 &= 8191;
+          d8 = c3;
+          d8 += h0 * r8;
+          d8 += h1 * r7;
+          d8 += h2 * r6;
+          d8 += h3 * r5;
+          d8 += h4 * r4;
+          c3 = d8 >>> 13;
+          d8 &= 8191;
+          d8 += h5 * r3;
+          d8 += h6 * r2;
+          d8 += h7 * r1;
+          d8 += h8 * r0;
+          d8 += h9 * (5 * r9);
+          c3 += d8 >>> 13;
+          d8 &= 8191;
+          d9 = c3;
+          d9 += h0 * r9;
+          d9 += h1 * r8;
+          d9 += h2 * r7;
+          d9 += h3 * r6;
+          d9 += h4 * r5;
+          c3 = d9 >>> 13;
+          d9 &= 8191;
+          d9 += h5 * r4;
+          d9 += h6 * r3;
+          d9 += h7 * r2;
+          d9 += h8 * r1;
+          d9 += h9 * r0;
+          c3 += d9 >>> 13;
+          d9 &= 8191;
+          c3 = (c3 << 2) + c3 | 0;
+          c3 = c3 + d0 | 0;
+          d0 = c3 & 8191;
+          c3 = c3 >>> 13;
+          d1 += c3;
+          h0 = d0;
+          h1 = d1;
+          h2 = d2;
+          h3 = d3;
+          h4 = d4;
+          h5 = d5;
+          h6 = d6;
+          h7 = d7;
+          h8 = d8;
+          h9 = d9;
+          mpos += 16;
+          bytes -= 16;
+        }
+        this.h[0] = h0;
+        this.h[1] = h1;
+        this.h[2] = h2;
+        this.h[3] = h3;
+        this.h[4] = h4;
+        this.h[5] = h5;
+        this.h[6] = h6;
+        this.h[7] = h7;
+        this.h[8] = h8;
+        this.h[9] = h9;
+      };
+      poly1305.prototype.finish = function(mac3, macpos) {
+        var g = new Uint16Array(10);
+        var c3, mask, f, i2;
+        if (this.leftover) {
+          i2 = this.leftover;
+          this.buffer[i2++] = 1;
+          for (; i2 < 16; i2++) this.buffer[i2] = 0;
+          this.fin = 1;
+          this.blocks(this.buffer, 0, 16);
+        }
+        c3 = this.h[1] >>> 13;
+        this.h[1] &= 8191;
+        for (i2 = 2; i2 < 10; i2++) {
+          this.h[i2] += c3;
+          c3 = this.h[i2] >>> 13;
+          this.h[i2] &= 8191;
+        }
+        this.h[0] += c3 * 5;
+        c3 = this.h[0] >>> 13;
+        this.h[0] &= 8191;
+        this.h[1] += c3;
+        c3 = this.h[1] >>> 13;
+        this.h[1] &= 8191;
+        this.h[2] += c3;
+        g[0] = this.h[0] + 5;
+        c3 = g[0] >>> 13;
+        g[0] &= 8191;
+        for (i2 = 1; i2 < 10; i2++) {
+          g[i2] = this.h[i2] + c3;
+          c3 = g[i2] >>> 13;
+          g[i2] &= 8191;
+        }
+        g[9] -= 1 << 13;
+        mask = (c3 ^ 1) - 1;
+        for (i2 = 0; i2 < 10; i2++) g[i2] &= mask;
+        mask = ~mask;
+        for (i2 = 0; i2 < 10; i2++) this.h[i2] = this.h[i2] & mask | g[i2];
+        this.h[0] = (this.h[0] | this.h[1] << 13) & 65535;
+        this.h[1] = (this.h[1] >>> 3 | this.h[2] << 10) & 65535;
+        this.h[2] = (this.h[2] >>> 6 | this.h[3] << 7) & 65535;
+        this.h[3] = (this.h[3] >>> 9 | this.h[4] << 4) & 65535;
+        this.h[4] = (this.h[4] >>> 12 | this.h[5] << 1 | this.h[6] << 14) & 65535;
+        this.h[5] = (this.h[6] >>> 2 | this.h[7] << 11) & 65535;
+        this.h[6] = (this.h[7] >>> 5 | this.h[8] << 8) & 65535;
+        this.h[7] = (this.h[8] >>> 8 | this.h[9] << 5) & 65535;
+        f = this.h[0] + this.pad[0];
+        this.h[0] = f & 65535;
+        for (i2 = 1; i2 < 8; i2++) {
+          f = (this.h[i2] + this.pad[i2] | 0) + (f >>> 16) | 0;
+          this.h[i2] = f & 65535;
+        }
+        mac3[macpos + 0] = this.h[0] >>> 0 & 255;
+        mac3[macpos + 1] = this.h[0] >>> 8 & 255;
+        mac3[macpos + 2] = this.h[1] >>> 0 & 255;
+        mac3[macpos + 3] = this.h[1] >>> 8 & 255;
+        mac3[macpos + 4] = this.h[2] >>> 0 & 255;
+        mac3[macpos + 5] = this.h[2] >>> 8 & 255;
+        mac3[macpos + 6] = this.h[3] >>> 0 & 255;
+        mac3[macpos + 7] = this.h[3] >>> 8 & 255;
+        mac3[macpos + 8] = this.h[4] >>> 0 & 255;
+        mac3[macpos + 9] = this.h[4] >>> 8 & 255;
+        mac3[macpos + 10] = this.h[5] >>> 0 & 255;
+        mac3[macpos + 11] = this.h[5] >>> 8 & 255;
+        mac3[macpos + 12] = this.h[6] >>> 0 & 255;
+        mac3[macpos + 13] = this.h[6] >>> 8 & 255;
+        mac3[macpos + 14] = this.h[7] >>> 0 & 255;
+        mac3[macpos + 15] = this.h[7] >>> 8 & 255;
+      };
+      poly1305.prototype.update = function(m, mpos, bytes) {
+        var i2, want;
+        if (this.leftover) {
+          want = 16 - this.leftover;
+          if (want > bytes)
+            want = bytes;
+          for (i2 = 0; i2 < want; i2++)
+            this.buffer[this.leftover + i2] = m[mpos + i2];
+          bytes -= want;
+          mpos += want;
+          this.leftover += want;
+          if (this.leftover < 16)
+            return;
+          this.blocks(this.buffer, 0, 16);
+          this.leftover = 0;
+        }
+        if (bytes >= 16) {
+          want = bytes - bytes % 16;
+          this.blocks(m, mpos, want);
+          mpos += want;
+          bytes -= want;
+        }
+        if (bytes) {
+          for (i2 = 0; i2 < bytes; i2++)
+            this.buffer[this.leftover + i2] = m[mpos + i2];
+          this.leftover += bytes;
+        }
+      };
+      function crypto_onetimeauth(out, outpos, m, mpos, n2, k) {
+        var s = new poly1305(k);
+        s.update(m, mpos, n2);
+        s.finish(out, outpos);
+        return 0;
+      }
+      function crypto_onetimeauth_verify(h2, hpos, m, mpos, n2, k) {
+        var x = new Uint8Array(16);
+        crypto_onetimeauth(x, 0, m, mpos, n2, k);
+        return crypto_verify_16(h2, hpos, x, 0);
+      }
+      function crypto_secretbox(c3, m, d, n2, k) {
+        var i2;
+        if (d < 32) return -1;
+        crypto_stream_xor(c3, 0, m, 0, d, n2, k);
+        crypto_onetimeauth(c3, 16, c3, 32, d - 32, c3);
+        for (i2 = 0; i2 < 16; i2++) c3[i2] = 0;
+        return 0;
+      }
+      function crypto_secretbox_open(m, c3, d, n2, k) {
+        var i2;
+        var x = new Uint8Array(32);
+        if (d < 32) return -1;
+        crypto_stream(x, 0, 32, n2, k);
+        if (crypto_onetimeauth_verify(c3, 16, c3, 32, d - 32, x) !== 0) return -1;
+        crypto_stream_xor(m, 0, c3, 0, d, n2, k);
+        for (i2 = 0; i2 < 32; i2++) m[i2] = 0;
+        return 0;
+      }
+      function set25519(r, a2) {
+        var i2;
+        for (i2 = 0; i2 < 16; i2++) r[i2] = a2[i2] | 0;
+      }
+      function car25519(o2) {
+        var i2, v, c3 = 1;
+        for (i2 = 0; i2 < 16; i2++) {
+          v = o2[i2] + c3 + 65535;
+          c3 = Math.floor(v / 65536);
+          o2[i2] = v - c3 * 65536;
+        }
+        o2[0] += c3 - 1 + 37 * (c3 - 1);
+      }
+      function sel25519(p, q, b) {
+        var t, c3 = ~(b - 1);
+        for (var i2 = 0; i2 < 16; i2++) {
+          t = c3 & (p[i2] ^ q[i2]);
+          p[i2] ^= t;
+          q[i2] ^= t;
+        }
+      }
+      function pack25519(o2, n2) {
+        var i2, j, b;
+        var m = gf(), t = gf();
+        for (i2 = 0; i2 < 16; i2++) t[i2] = n2[i2];
+        car25519(t);
+        car25519(t);
+        car25519(t);
+        for (j = 0; j < 2; j++) {
+          m[0] = t[0] - 65517;
+          for (i2 = 1; i2 < 15; i2++) {
+            m[i2] = t[i2] - 65535 - (m[i2 - 1] >> 16 & 1);
+            m[i2 - 1] &= 65535;
+          }
+          m[15] = t[15] - 32767 - (m[14] >> 16 & 1);
+          b = m[15] >> 16 & 1;
+          m[14] &= 65535;
+          sel25519(t, m, 1 - b);
+        }
+        for (i2 = 0; i2 < 16; i2++) {
+          o2[2 * i2] = t[i2] & 255;
+          o2[2 * i2 + 1] = t[i2] >> 8;
+        }
+      }
+      function neq25519(a2, b) {
+        var c3 = new Uint8Array(32), d = new Uint8Array(32);
+        pack25519(c3, a2);
+        pack25519(d, b);
+        return crypto_verify_32(c3, 0, d, 0);
+      }
+      function par25519(a2) {
+        var d = new Uint8Array(32);
+        pack25519(d, a2);
+        return d[0] & 1;
+      }
+      function unpack25519(o2, n2) {
+        var i2;
+        for (i2 = 0; i2 < 16; i2++) o2[i2] = n2[2 * i2] + (n2[2 * i2 + 1] << 8);
+        o2[15] &= 32767;
+      }
+      function A(o2, a2, b) {
+        for (var i2 = 0; i2 < 16; i2++) o2[i2] = a2[i2] + b[i2];
+      }
+      function Z(o2, a2, b) {
+        for (var i2 = 0; i2 < 16; i2++) o2[i2] = a2[i2] - b[i2];
+      }
+      function M(o2, a2, b) {
+        var v, c3, t0 = 0, t1 = 0, t2 = 0, t3 = 0, t4 = 0, t5 = 0, t6 = 0, t7 = 0, t8 = 0, t9 = 0, t10 = 0, t11 = 0, t12 = 0, t13 = 0, t14 = 0, t15 = 0, t16 = 0, t17 = 0, t18 = 0, t19 = 0, t20 = 0, t21 = 0, t22 = 0, t23 = 0, t24 = 0, t25 = 0, t26 = 0, t27 = 0, t28 = 0, t29 = 0, t30 = 0, b0 = b[0], b1 = b[1], b2 = b[2], b3 = b[3], b4 = b[4], b5 = b[5], b6 = b[6], b7 = b[7], b8 = b[8], b9 = b[9], b10 = b[10], b11 = b[11], b12 = b[12], b13 = b[13], b14 = b[14], b15 = b[15];
+        v = a2[0];
+        t0 += v * b0;
+        t1 += v * b1;
+        t2 += v * b2;
+        t3 += v * b3;
+        t4 += v * b4;
+        t5 += v * b5;
+        t6 += v * b6;
+        t7 += v * b7;
+        t8 += v * b8;
+        t9 += v * b9;
+        t10 += v * b10;
+        t11 += v * b11;
+        t12 += v * b12;
+        t13 += v * b13;
+        t14 += v * b14;
+        t15 += v * b15;
+        v = a2[1];
+        t1 += v * b0;
+        t2 += v * b1;
+        t3 += v * b2;
+        t4 += v * b3;
+        t5 += v * b4;
+        t6 += v * b5;
+        t7 += v * b6;
+        t8 += v * b7;
+        t9 += v * b8;
+        t10 += v * b9;
+        t11 += v * b10;
+        t12 += v * b11;
+        t13 += v * b12;
+        t14 += v * b13;
+        t15 += v * b14;
+        t16 += v * b15;
+        v = a2[2];
+        t2 += v * b0;
+        t3 += v * b1;
+        t4 += v * b2;
+        t5 += v * b3;
+        t6 += v * b4;
+        t7 += v * b5;
+        t8 += v * b6;
+        t9 += v * b7;
+        t10 += v * b8;
+        t11 += v * b9;
+        t12 += v * b10;
+        t13 += v * b11;
+        t14 += v * b12;
+        t15 += v * b13;
+        t16 += v * b14;
+        t17 += v * b15;
+        v = a2[3];
+        t3 += v * b0;
+        t4 += v * b1;
+        t5 += v * b2;
+        t6 += v * b3;
+        t7 += v * b4;
+        t8 += v * b5;
+        t9 += v * b6;
+        t10 += v * b7;
+        t11 += v * b8;
+        t12 += v * b9;
+        t13 += v * b10;
+        t14 += v * b11;
+        t15 += v * b12;
+        t16 += v * b13;
+        t17 += v * b14;
+        t18 += v * b15;
+        v = a2[4];
+        t4 += v * b0;
+        t5 += v * b1;
+        t6 += v * b2;
+        t7 += v * b3;
+        t8 += v * b4;
+        t9 += v * b5;
+        t10 += v * b6;
+        t11 += v * b7;
+        t12 += v * b8;
+        t13 += v * b9;
+        t14 += v * b10;
+        t15 += v * b11;
+        t16 += v * b12;
+        t17 += v * b13;
+        t18 += v * b14;
+        t19 += v * b15;
+        v = a2[5];
+        t5 += v * b0;
+        t6 += v * b1;
+        t7 += v * b2;
+        t8 += v * b3;
+        t9 += v * b4;
+        t10 += v * b5;
+        t11 += v * b6;
+        t12 += v * b7;
+        t13 += v * b8;
+        t14 += v * b9;
+        t15 += v * b10;
+        t16 += v * b11;
+        t17 += v * b12;
+        t18 += v * b13;
+        t19 += v * b14;
+        t20 += v * b15;
+        v = a2[6];
+        t6 += v * b0;
+        t7 += v * b1;
+        t8 += v * b2;
+        t9 += v * b3;
+        t10 += v * b4;
+        t11 += v * b5;
+        t12 += v * b6;
+        t13 += v * b7;
+        t14 += v * b8;
+        t15 += v * b9;
+        t16 += v * b10;
+        t17 += v * b11;
+        t18 += v * b12;
+        t19 += v * b13;
+        t20 += v * b14;
+        t21 += v * b15;
+        v = a2[7];
+        t7 += v * b0;
+        t8 += v * b1;
+        t9 += v * b2;
+        t10 += v * b3;
+        t11 += v * b4;
+        t12 += v * b5;
+        t13 += v * b6;
+        t14 += v * b7;
+        t15 += v * b8;
+        t16 += v * b9;
+        t17 += v * b10;
+        t18 += v * b11;
+        t19 += v * b12;
+        t20 += v * b13;
+        t21 += v * b14;
+        t22 += v * b15;
+        v = a2[8];
+        t8 += v * b0;
+        t9 += v * b1;
+        t10 += v * b2;
+        t11 += v * b3;
+        t12 += v * b4;
+        t13 += v * b5;
+        t14 += v * b6;
+        t15 += v * b7;
+        t16 += v * b8;
+        t17 += v * b9;
+        t18 += v * b10;
+        t19 += v * b11;
+        t20 += v * b12;
+        t21 += v * b13;
+        t22 += v * b14;
+        t23 += v * b15;
+        v = a2[9];
+        t9 += v * b0;
+        t10 += v * b1;
+        t11 += v * b2;
+        t12 += v * b3;
+        t13 += v * b4;
+        t14 += v * b5;
+        t15 += v * b6;
+        t16 += v * b7;
+        t17 += v * b8;
+        t18 += v * b9;
+        t19 += v * b10;
+        t20 += v * b11;
+        t21 += v * b12;
+        t22 += v * b13;
+        t23 += v * b14;
+        t24 += v * b15;
+        v = a2[10];
+        t10 += v * b0;
+        t11 += v * b1;
+        t12 += v * b2;
+        t13 += v * b3;
+        t14 += v * b4;
+        t15 += v * b5;
+        t16 += v * b6;
+        t17 += v * b7;
+        t18 += v * b8;
+        t19 += v * b9;
+        t20 += v * b10;
+        t21 += v * b11;
+        t22 += v * b12;
+        t23 += v * b13;
+        t24 += v * b14;
+        t25 += v * b15;
+        v = a2[11];
+        t11 += v * b0;
+        t12 += v * b1;
+        t13 += v * b2;
+        t14 += v * b3;
+        t15 += v * b4;
+        t16 += v * b5;
+        t17 += v * b6;
+        t18 += v * b7;
+        t19 += v * b8;
+        t20 += v * b9;
+        t21 += v * b10;
+        t22 += v * b11;
+        t23 += v * b12;
+        t24 += v * b13;
+        t25 += v * b14;
+        t26 += v * b15;
+        v = a2[12];
+        t12 += v * b0;
+        t13 += v * b1;
+        t14 += v * b2;
+        t15 += v * b3;
+        t16 += v * b4;
+        t17 += v * b5;
+        t18 += v * b6;
+        t19 += v * b7;
+        t20 += v * b8;
+        t21 += v * b9;
+        t22 += v * b10;
+        t23 += v * b11;
+        t24 += v * b12;
+        t25 += v * b13;
+        t26 += v * b14;
+        t27 += v * b15;
+        v = a2[13];
+        t13 += v * b0;
+        t14 += v * b1;
+        t15 += v * b2;
+        t16 += v * b3;
+        t17 += v * b4;
+        t18 += v * b5;
+        t19 += v * b6;
+        t20 += v * b7;
+        t21 += v * b8;
+        t22 += v * b9;
+        t23 += v * b10;
+        t24 += v * b11;
+        t25 += v * b12;
+        t26 += v * b13;
+        t27 += v * b14;
+        t28 += v * b15;
+        v = a2[14];
+        t14 += v * b0;
+        t15 += v * b1;
+        t16 += v * b2;
+        t17 += v * b3;
+        t18 += v * b4;
+        t19 += v * b5;
+        t20 += v * b6;
+        t21 += v * b7;
+        t22 += v * b8;
+        t23 += v * b9;
+        t24 += v * b10;
+        t25 += v * b11;
+        t26 += v * b12;
+        t27 += v * b13;
+        t28 += v * b14;
+        t29 += v * b15;
+        v = a2[15];
+        t15 += v * b0;
+        t16 += v * b1;
+        t17 += v * b2;
+        t18 += v * b3;
+        t19 += v * b4;
+        t20 += v * b5;
+        t21 += v * b6;
+        t22 += v * b7;
+        t23 += v * b8;
+        t24 += v * b9;
+        t25 += v * b10;
+        t26 += v * b11;
+        t27 += v * b12;
+        t28 += v * b13;
+        t29 += v * b14;
+        t30 += v * b15;
+        t0 += 38 * t16;
+        t1 += 38 * t17;
+        t2 += 38 * t18;
+        t3 += 38 * t19;
+        t4 += 38 * t20;
+        t5 += 38 * t21;
+        t6 += 38 * t22;
+        t7 += 38 * t23;
+        t8 += 38 * t24;
+        t9 += 38 * t25;
+        t10 += 38 * t26;
+        t11 += 38 * t27;
+        t12 += 38 * t28;
+        t13 += 38 * t29;
+        t14 += 38 * t30;
+        c3 = 1;
+        v = t0 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t0 = v - c3 * 65536;
+        v = t1 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t1 = v - c3 * 65536;
+        v = t2 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t2 = v - c3 * 65536;
+        v = t3 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t3 = v - c3 * 65536;
+        v = t4 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t4 = v - c3 * 65536;
+        v = t5 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t5 = v - c3 * 65536;
+        v = t6 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t6 = v - c3 * 65536;
+        v = t7 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t7 = v - c3 * 65536;
+        v = t8 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t8 = v - c3 * 65536;
+        v = t9 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t9 = v - c3 * 65536;
+        v = t10 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t10 = v - c3 * 65536;
+        v = t11 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t11 = v - c3 * 65536;
+        v = t12 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t12 = v - c3 * 65536;
+        v = t13 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t13 = v - c3 * 65536;
+        v = t14 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t14 = v - c3 * 65536;
+        v = t15 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t15 = v - c3 * 65536;
+        t0 += c3 - 1 + 37 * (c3 - 1);
+        c3 = 1;
+        v = t0 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t0 = v - c3 * 65536;
+        v = t1 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t1 = v - c3 * 65536;
+        v = t2 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t2 = v - c3 * 65536;
+        v = t3 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t3 = v - c3 * 65536;
+        v = t4 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t4 = v - c3 * 65536;
+        v = t5 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t5 = v - c3 * 65536;
+        v = t6 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t6 = v - c3 * 65536;
+        v = t7 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t7 = v - c3 * 65536;
+        v = t8 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t8 = v - c3 * 65536;
+        v = t9 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t9 = v - c3 * 65536;
+        v = t10 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t10 = v - c3 * 65536;
+        v = t11 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t11 = v - c3 * 65536;
+        v = t12 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t12 = v - c3 * 65536;
+        v = t13 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t13 = v - c3 * 65536;
+        v = t14 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t14 = v - c3 * 65536;
+        v = t15 + c3 + 65535;
+        c3 = Math.floor(v / 65536);
+        t15 = v - c3 * 65536;
+        t0 += c3 - 1 + 37 * (c3 - 1);
+        o2[0] = t0;
+        o2[1] = t1;
+        o2[2] = t2;
+        o2[3] = t3;
+        o2[4] = t4;
+        o2[5] = t5;
+        o2[6] = t6;
+        o2[7] = t7;
+        o2[8] = t8;
+        o2[9] = t9;
+        o2[10] = t10;
+        o2[11] = t11;
+        o2[12] = t12;
+        o2[13] = t13;
+        o2[14] = t14;
+        o2[15] = t15;
+      }
+      function S(o2, a2) {
+        M(o2, a2, a2);
+      }
+      function inv25519(o2, i2) {
+        var c3 = gf();
+        var a2;
+        for (a2 = 0; a2 < 16; a2++) c3[a2] = i2[a2];
+        for (a2 = 253; a2 >= 0; a2--) {
+          S(c3, c3);
+          if (a2 !== 2 && a2 !== 4) M(c3, c3, i2);
+        }
+        for (a2 = 0; a2 < 16; a2++) o2[a2] = c3[a2];
+      }
+      function pow2523(o2, i2) {
+        var c3 = gf();
+        var a2;
+        for (a2 = 0; a2 < 16; a2++) c3[a2] = i2[a2];
+        for (a2 = 250; a2 >= 0; a2--) {
+          S(c3, c3);
+          if (a2 !== 1) M(c3, c3, i2);
+        }
+        for (a2 = 0; a2 < 16; a2++) o2[a2] = c3[a2];
+      }
+      function crypto_scalarmult(q, n2, p) {
+        var z2 = new Uint8Array(32);
+        var x = new Float64Array(80), r, i2;
+        var a2 = gf(), b = gf(), c3 = gf(), d = gf(), e = gf(), f = gf();
+        for (i2 = 0; i2 < 31; i2++) z2[i2] = n2[i2];
+        z2[31] = n2[31] & 127 | 64;
+        z2[0] &= 248;
+        unpack25519(x, p);
+        for (i2 = 0; i2 < 16; i2++) {
+          b[i2] = x[i2];
+          d[i2] = a2[i2] = c3[i2] = 0;
+        }
+        a2[0] = d[0] = 1;
+        for (i2 = 254; i2 >= 0; --i2) {
+          r = z2[i2 >>> 3] >>> (i2 & 7) & 1;
+          sel25519(a2, b, r);
+          sel25519(c3, d, r);
+          A(e, a2, c3);
+          Z(a2, a2, c3);
+          A(c3, b, d);
+          Z(b, b, d);
+          S(d, e);
+          S(f, a2);
+          M(a2, c3, a2);
+          M(c3, b, e);
+          A(e, a2, c3);
+          Z(a2, a2, c3);
+          S(b, a2);
+          Z(c3, d, f);
+          M(a2, c3, _121665);
+          A(a2, a2, d);
+          M(c3, c3, a2);
+          M(a2, d, f);
+          M(d, b, x);
+          S(b, e);
+          sel25519(a2, b, r);
+          sel25519(c3, d, r);
+        }
+        for (i2 = 0; i2 < 16; i2++) {
+          x[i2 + 16] = a2[i2];
+          x[i2 + 32] = c3[i2];
+          x[i2 + 48] = b[i2];
+          x[i2 + 64] = d[i2];
+        }
+        var x32 = x.subarray(32);
+        var x16 = x.subarray(16);
+        inv25519(x32, x32);
+        M(x16, x16, x32);
+        pack25519(q, x16);
+        return 0;
+      }
+      function crypto_scalarmult_base(q, n2) {
+        return crypto_scalarmult(q, n2, _9);
+      }
+      function crypto_box_keypair(y, x) {
+        randombytes(x, 32);
+        return crypto_scalarmult_base(y, x);
+      }
+      function crypto_box_beforenm(k, y, x) {
+        var s = new Uint8Array(32);
+        crypto_scalarmult(s, x, y);
+        return crypto_core_hsalsa20(k, _0, s, sigma);
+      }
+      var crypto_box_afternm = crypto_secretbox;
+      var crypto_box_open_afternm = crypto_secretbox_open;
+      function crypto_box(c3, m, d, n2, y, x) {
+        var k = new Uint8Array(32);
+        crypto_box_beforenm(k, y, x);
+        return crypto_box_afternm(c3, m, d, n2, k);
+      }
+      function crypto_box_open(m, c3, d, n2, y, x) {
+        var k = new Uint8Array(32);
+        crypto_box_beforenm(k, y, x);
+        return crypto_box_open_afternm(m, c3, d, n2, k);
+      }
+      var K = [
+        1116352408,
+        3609767458,
+        1899447441,
+        602891725,
+        3049323471,
+        3964484399,
+        3921009573,
+        2173295548,
+        961987163,
+        4081628472,
+        1508970993,
+        3053834265,
+        2453635748,
+        2937671579,
+        2870763221,
+        3664609560,
+        3624381080,
+        2734883394,
+        310598401,
+        1164996542,
+        607225278,
+        1323610764,
+        1426881987,
+        3590304994,
+        1925078388,
+        4068182383,
+        2162078206,
+        991336113,
+        2614888103,
+        633803317,
+        3248222580,
+        3479774868,
+        3835390401,
+        2666613458,
+        4022224774,
+        944711139,
+        264347078,
+        2341262773,
+        604807628,
+        2007800933,
+        770255983,
+        1495990901,
+        1249150122,
+        1856431235,
+        1555081692,
+        3175218132,
+        1996064986,
+        2198950837,
+        2554220882,
+        3999719339,
+        2821834349,
+        766784016,
+        2952996808,
+        2566594879,
+        3210313671,
+        3203337956,
+        3336571891,
+        1034457026,
+        3584528711,
+        2466948901,
+        113926993,
+        3758326383,
+        338241895,
+        168717936,
+        666307205,
+        1188179964,
+        773529912,
+        1546045734,
+        1294757372,
+        1522805485,
+        1396182291,
+        2643833823,
+        1695183700,
+        2343527390,
+        1986661051,
+        1014477480,
+        2177026350,
+        1206759142,
+        2456956037,
+        344077627,
+        2730485921,
+        1290863460,
+        2820302411,
+        3158454273,
+        3259730800,
+        3505952657,
+        3345764771,
+        106217008,
+        3516065817,
+        3606008344,
+        3600352804,
+        1432725776,
+        4094571909,
+        1467031594,
+        275423344,
+        851169720,
+        430227734,
+        3100823752,
+        506948616,
+        1363258195,
+        659060556,
+        3750685593,
+        883997877,
+        3785050280,
+        958139571,
+        3318307427,
+        1322822218,
+        3812723403,
+        1537002063,
+        2003034995,
+        1747873779,
+        3602036899,
+        1955562222,
+        1575990012,
+        2024104815,
+        1125592928,
+        2227730452,
+        2716904306,
+        2361852424,
+        442776044,
+        2428436474,
+        593698344,
+        2756734187,
+        3733110249,
+        3204031479,
+        2999351573,
+        3329325298,
+        3815920427,
+        3391569614,
+        3928383900,
+        3515267271,
+        566280711,
+        3940187606,
+        3454069534,
+        4118630271,
+        4000239992,
+        116418474,
+        1914138554,
+        174292421,
+        2731055270,
+        289380356,
+        3203993006,
+        460393269,
+        320620315,
+        685471733,
+        587496836,
+        852142971,
+        1086792851,
+        1017036298,
+        365543100,
+        1126000580,
+        2618297676,
+        1288033470,
+        3409855158,
+        1501505948,
+        4234509866,
+        1607167915,
+        987167468,
+        1816402316,
+        1246189591
+      ];
+      function crypto_hashblocks_hl(hh, hl, m, n2) {
+        var wh = new Int32Array(16), wl = new Int32Array(16), bh0, bh1, bh2, bh3, bh4, bh5, bh6, bh7, bl0, bl1, bl2, bl3, bl4, bl5, bl6, bl7, th, tl, i2, j, h2, l, a2, b, c3, d;
+        var ah0 = hh[0], ah1 = hh[1], ah2 = hh[2], ah3 = hh[3], ah4 = hh[4], ah5 = hh[5], ah6 = hh[6], ah7 = hh[7], al0 = hl[0], al1 = hl[1], al2 = hl[2], al3 = hl[3], al4 = hl[4], al5 = hl[5], al6 = hl[6], al7 = hl[7];
+        var pos = 0;
+        while (n2 >= 128) {
+          for (i2 = 0; i2 < 16; i2++) {
+            j = 8 * i2 + pos;
+            wh[i2] = m[j + 0] << 24 | m[j + 1] << 16 | m[j + 2] << 8 | m[j + 3];
+            wl[i2] = m[j + 4] << 24 | m[j + 5] << 16 | m[j + 6] << 8 | m[j + 7];
+          }
+          for (i2 = 0; i2 < 80; i2++) {
+            bh0 = ah0;
+            bh1 = ah1;
+            bh2 = ah2;
+            bh3 = ah3;
+            bh4 = ah4;
+            bh5 = ah5;
+            bh6 = ah6;
+            bh7 = ah7;
+            bl0 = al0;
+            bl1 = al1;
+            bl2 = al2;
+            bl3 = al3;
+            bl4 = al4;
+            bl5 = al5;
+            bl6 = al6;
+            bl7 = al7;
+            h2 = ah7;
+            l = al7;
+            a2 = l & 65535;
+            b = l >>> 16;
+            c3 = h2 & 65535;
+            d = h2 >>> 16;
+            h2 = (ah4 >>> 14 | al4 << 32 - 14) ^ (ah4 >>> 18 | al4 << 32 - 18) ^ (al4 >>> 41 - 32 | ah4 << 32 - (41 - 32));
+            l = (al4 >>> 14 | ah4 << 32 - 14) ^ (al4 >>> 18 | ah4 << 32 - 18) ^ (ah4 >>> 41 - 32 | al4 << 32 - (41 - 32));
+            a2 += l & 65535;
+            b += l >>> 16;
+            c3 += h2 & 65535;
+            d += h2 >>> 16;
+            h2 = ah4 & ah5 ^ ~ah4 & ah6;
+            l = al4 & al5 ^ ~al4 & al6;
+            a2 += l & 65535;
+            b += l >>> 16;
+            c3 += h2 & 65535;
+            d += h2 >>> 16;
+            h2 = K[i2 * 2];
+            l = K[i2 * 2 + 1];
+            a2 += l & 65535;
+            b += l >>> 16;
+            c3 += h2 & 65535;
+            d += h2 >>> 16;
+            h2 = wh[i2 % 16];
+            l = wl[i2 % 16];
+            a2 += l & 65535;
+            b += l >>> 16;
+            c3 += h2 & 65535;
+            d += h2 >>> 16;
+            b += a2 >>> 16;
+            c3 += b >>> 16;
+            d += c3 >>> 16;
+            th = c3 & 65535 | d << 16;
+            tl = a2 & 65535 | b << 16;
+            h2 = th;
+            l = tl;
+            a2 = l & 65535;
+            b = l >>> 16;
+            c3 = h2 & 65535;
+            d = h2 >>> 16;
+            h2 = (ah0 >>> 28 | al0 << 32 - 28) ^ (al0 >>> 34 - 32 | ah0 << 32 - (34 - 32)) ^ (al0 >>> 39 - 32 | ah0 << 32 - (39 - 32));
+            l = (al0 >>> 28 | ah0 << 32 - 28) ^ (ah0 >>> 34 - 32 | al0 << 32 - (34 - 32)) ^ (ah0 >>> 39 - 32 | al0 << 32 - (39 - 32));
+            a2 += l & 65535;
+            b += l >>> 16;
+            c3 += h2 & 65535;
+            d += h2 >>> 16;
+            h2 = ah0 & ah1 ^ ah0 & ah2 ^ ah1 & ah2;
+            l = al0 & al1 ^ al0 & al2 ^ al1 & al2;
+            a2 += l & 65535;
+            b += l >>> 16;
+            c3 += h2 & 65535;
+            d += h2 >>> 16;
+            b += a2 >>> 16;
+            c3 += b >>> 16;
+            d += c3 >>> 16;
+            bh7 = c3 & 65535 | d << 16;
+            bl7 = a2 & 65535 | b << 16;
+            h2 = bh3;
+            l = bl3;
+            a2 = l & 65535;
+            b = l >>> 16;
+            c3 = h2 & 65535;
+            d = h2 >>> 16;
+            h2 = th;
+            l = tl;
+            a2 += l & 65535;
+            b += l >>> 16;
+            c3 += h2 & 65535;
+            d += h2 >>> 16;
+            b += a2 >>> 16;
+            c3 += b >>> 16;
+            d += c3 >>> 16;
+            bh3 = c3 & 65535 | d << 16;
+            bl3 = a2 & 65535 | b << 16;
+            ah1 = bh0;
+            ah2 = bh1;
+            ah3 = bh2;
+            ah4 = bh3;
+            ah5 = bh4;
+            ah6 = bh5;
+            ah7 = bh6;
+            ah0 = bh7;
+            al1 = bl0;
+            al2 = bl1;
+            al3 = bl2;
+            al4 = bl3;
+            al5 = bl4;
+            al6 = bl5;
+            al7 = bl6;
+            al0 = bl7;
+            if (i2 % 16 === 15) {
+              for (j = 0; j < 16; j++) {
+                h2 = wh[j];
+                l = wl[j];
+                a2 = l & 65535;
+                b = l >>> 16;
+                c3 = h2 & 65535;
+                d = h2 >>> 16;
+                h2 = wh[(j + 9) % 16];
+                l = wl[(j + 9) % 16];
+                a2 += l & 65535;
+                b += l >>> 16;
+                c3 += h2 & 65535;
+                d += h2 >>> 16;
+                th = wh[(j + 1) % 16];
+                tl = wl[(j + 1) % 16];
+                h2 = (th >>> 1 | tl << 32 - 1) ^ (th >>> 8 | tl << 32 - 8) ^ th >>> 7;
+                l = (tl >>> 1 | th << 32 - 1) ^ (tl >>> 8 | th << 32 - 8) ^ (tl >>> 7 | th << 32 - 7);
+                a2 += l & 65535;
+                b += l >>> 16;
+                c3 += h2 & 65535;
+                d += h2 >>> 16;
+                th = wh[(j + 14) % 16];
+                tl = wl[(j + 14) % 16];
+                h2 = (th >>> 19 | tl << 32 - 19) ^ (tl >>> 61 - 32 | th << 32 - (61 - 32)) ^ th >>> 6;
+                l = (tl >>> 19 | th << 32 - 19) ^ (th >>> 61 - 32 | tl << 32 - (61 - 32)) ^ (tl >>> 6 | th << 32 - 6);
+                a2 += l & 65535;
+                b += l >>> 16;
+                c3 += h2 & 65535;
+                d += h2 >>> 16;
+                b += a2 >>> 16;
+                c3 += b >>> 16;
+                d += c3 >>> 16;
+                wh[j] = c3 & 65535 | d << 16;
+                wl[j] = a2 & 65535 | b << 16;
+              }
+            }
+          }
+          h2 = ah0;
+          l = al0;
+          a2 = l & 65535;
+          b = l >>> 16;
+          c3 = h2 & 65535;
+          d = h2 >>> 16;
+          h2 = hh[0];
+          l = hl[0];
+          a2 += l & 65535;
+          b += l >>> 16;
+          c3 += h2 & 65535;
+          d += h2 >>> 16;
+          b += a2 >>> 16;
+          c3 += b >>> 16;
+          d += c3 >>> 16;
+          hh[0] = ah0 = c3 & 65535 | d << 16;
+          hl[0] = al0 = a2 & 65535 | b << 16;
+          h2 = ah1;
+          l = al1;
+          a2 = l & 65535;
+          b = l >>> 16;
+          c3 = h2 & 65535;
+          d = h2 >>> 16;
+          h2 = hh[1];
+          l = hl[1];
+          a2 += l & 65535;
+          b += l >>> 16;
+          c3 += h2 & 65535;
+          d += h2 >>> 16;
+          b += a2 >>> 16;
+          c3 += b >>> 16;
+          d += c3 >>> 16;
+          hh[1] = ah1 = c3 & 65535 | d << 16;
+          hl[1] = al1 = a2 & 65535 | b << 16;
+          h2 = ah2;
+          l = al2;
+          a2 = l & 65535;
+          b = l >>> 16;
+          c3 = h2 & 65535;
+          d = h2 >>> 16;
+          h2 = hh[2];
+          l = hl[2];
+          a2 += l & 65535;
+          b += l >>> 16;
+          c3 += h2 & 65535;
+          d += h2 >>> 16;
+          b += a2 >>> 16;
+          c3 += b >>> 16;
+          d += c3 >>> 16;
+          hh[2] = ah2 = c3 & 65535 | d << 16;
+          hl[2] = al2 = a2 & 65535 | b << 16;
+          h2 = ah3;
+          l = al3;
+          a2 = l & 65535;
+          b = l >>> 16;
+          c3 = h2 & 65535;
+          d = h2 >>> 16;
+          h2 = hh[3];
+          l = hl[3];
+          a2 += l & 65535;
+          b += l >>> 16;
+          c3 += h2 & 65535;
+          d += h2 >>> 16;
+          b += a2 >>> 16;
+          c3 += b >>> 16;
+          d += c3 >>> 16;
+          hh[3] = ah3 = c3 & 65535 | d << 16;
+          hl[3] = al3 = a2 & 65535 | b << 16;
+          h2 = ah4;
+          l = al4;
+          a2 = l & 65535;
+          b = l >>> 16;
+          c3 = h2 & 65535;
+          d = h2 >>> 16;
+          h2 = hh[4];
+          l = hl[4];
+          a2 += l & 65535;
+          b += l >>> 16;
+          c3 += h2 & 65535;
+          d += h2 >>> 16;
+          b += a2 >>> 16;
+          c3 += b >>> 16;
+          d += c3 >>> 16;
+          hh[4] = ah4 = c3 & 65535 | d << 16;
+          hl[4] = al4 = a2 & 65535 | b << 16;
+          h2 = ah5;
+          l = al5;
+          a2 = l & 65535;
+          b = l >>> 16;
+          c3 = h2 & 65535;
+          d = h2 >>> 16;
+          h2 = hh[5];
+          l = hl[5];
+          a2 += l & 65535;
+          b += l >>> 16;
+          c3 += h2 & 65535;
+          d += h2 >>> 16;
+          b += a2 >>> 16;
+          c3 += b >>> 16;
+          d += c3 >>> 16;
+          hh[5] = ah5 = c3 & 65535 | d << 16;
+          hl[5] = al5 = a2 & 65535 | b << 16;
+          h2 = ah6;
+          l = al6;
+          a2 = l & 65535;
+          b = l >>> 16;
+          c3 = h2 & 65535;
+          d = h2 >>> 16;
+          h2 = hh[6];
+          l = hl[6];
+          a2 += l & 65535;
+          b += l >>> 16;
+          c3 += h2 & 65535;
+          d += h2 >>> 16;
+          b += a2 >>> 16;
+          c3 += b >>> 16;
+          d += c3 >>> 16;
+          hh[6] = ah6 = c3 & 65535 | d << 16;
+          hl[6] = al6 = a2 & 65535 | b << 16;
+          h2 = ah7;
+          l = al7;
+          a2 = l & 65535;
+          b = l >>> 16;
+          c3 = h2 & 65535;
+          d = h2 >>> 16;
+          h2 = hh[7];
+          l = hl[7];
+          a2 += l & 65535;
+          b += l >>> 16;
+          c3 += h2 & 65535;
+          d += h2 >>> 16;
+          b += a2 >>> 16;
+          c3 += b >>> 16;
+          d += c3 >>> 16;
+          hh[7] = ah7 = c3 & 65535 | d << 16;
+          hl[7] = al7 = a2 & 65535 | b << 16;
+          pos += 128;
+          n2 -= 128;
+        }
+        return n2;
+      }
+      function crypto_hash(out, m, n2) {
+        var hh = new Int32Array(8), hl = new Int32Array(8), x = new Uint8Array(256), i2, b = n2;
+        hh[0] = 1779033703;
+        hh[1] = 3144134277;
+        hh[2] = 1013904242;
+        hh[3] = 2773480762;
+        hh[4] = 1359893119;
+        hh[5] = 2600822924;
+        hh[6] = 528734635;
+        hh[7] = 1541459225;
+        hl[0] = 4089235720;
+        hl[1] = 2227873595;
+        hl[2] = 4271175723;
+        hl[3] = 1595750129;
+        hl[4] = 2917565137;
+        hl[5] = 725511199;
+        hl[6] = 4215389547;
+        hl[7] = 327033209;
+        crypto_hashblocks_hl(hh, hl, m, n2);
+        n2 %= 128;
+        for (i2 = 0; i2 < n2; i2++) x[i2] = m[b - n2 + i2];
+        x[n2] = 128;
+        n2 = 256 - 128 * (n2 < 112 ? 1 : 0);
+        x[n2 - 9] = 0;
+        ts64(x, n2 - 8, b / 536870912 | 0, b << 3);
+        crypto_hashblocks_hl(hh, hl, x, n2);
+        for (i2 = 0; i2 < 8; i2++) ts64(out, 8 * i2, hh[i2], hl[i2]);
+        return 0;
+      }
+      function add(p, q) {
+        var a2 = gf(), b = gf(), c3 = gf(), d = gf(), e = gf(), f = gf(), g = gf(), h2 = gf(), t = gf();
+        Z(a2, p[1], p[0]);
+        Z(t, q[1], q[0]);
+        M(a2, a2, t);
+        A(b, p[0], p[1]);
+        A(t, q[0], q[1]);
+        M(b, b, t);
+        M(c3, p[3], q[3]);
+        M(c3, c3, D2);
+        M(d, p[2], q[2]);
+        A(d, d, d);
+        Z(e, b, a2);
+        Z(f, d, c3);
+        A(g, d, c3);
+        A(h2, b, a2);
+        M(p[0], e, f);
+        M(p[1], h2, g);
+        M(p[2], g, f);
+        M(p[3], e, h2);
+      }
+      function cswap(p, q, b) {
+        var i2;
+        for (i2 = 0; i2 < 4; i2++) {
+          sel25519(p[i2], q[i2], b);
+        }
+      }
+      function pack(r, p) {
+        var tx = gf(), ty = gf(), zi = gf();
+        inv25519(zi, p[2]);
+        M(tx, p[0], zi);
+        M(ty, p[1], zi);
+        pack25519(r, ty);
+        r[31] ^= par25519(tx) << 7;
+      }
+      function scalarmult(p, q, s) {
+        var b, i2;
+        set25519(p[0], gf0);
+        set25519(p[1], gf1);
+        set25519(p[2], gf1);
+        set25519(p[3], gf0);
+        for (i2 = 255; i2 >= 0; --i2) {
+          b = s[i2 / 8 | 0] >> (i2 & 7) & 1;
+          cswap(p, q, b);
+          add(q, p);
+          add(p, p);
+          cswap(p, q, b);
+        }
+      }
+      function scalarbase(p, s) {
+        var q = [gf(), gf(), gf(), gf()];
+        set25519(q[0], X);
+        set25519(q[1], Y);
+        set25519(q[2], gf1);
+        M(q[3], X, Y);
+        scalarmult(p, q, s);
+      }
+      function crypto_sign_keypair(pk, sk, seeded) {
+        var d = new Uint8Array(64);
+        var p = [gf(), gf(), gf(), gf()];
+        var i2;
+        if (!seeded) randombytes(sk, 32);
+        crypto_hash(d, sk, 32);
+        d[0] &= 248;
+        d[31] &= 127;
+        d[31] |= 64;
+        scalarbase(p, d);
+        pack(pk, p);
+        for (i2 = 0; i2 < 32; i2++) sk[i2 + 32] = pk[i2];
+        return 0;
+      }
+      var L = new Float64Array([237, 211, 245, 92, 26, 99, 18, 88, 214, 156, 247, 162, 222, 249, 222, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16]);
+      function modL(r, x) {
+        var carry, i2, j, k;
+        for (i2 = 63; i2 >= 32; --i2) {
+          carry = 0;
+          for (j = i2 - 32, k = i2 - 12; j < k; ++j) {
+            x[j] += carry - 16 * x[i2] * L[j - (i2 - 32)];
+            carry = x[j] + 128 >> 8;
+            x[j] -= carry * 256;
+          }
+          x[j] += carry;
+          x[i2] = 0;
+        }
+        carry = 0;
+        for (j = 0; j < 32; j++) {
+          x[j] += carry - (x[31] >> 4) * L[j];
+          carry = x[j] >> 8;
+          x[j] &= 255;
+        }
+        for (j = 0; j < 32; j++) x[j] -= carry * L[j];
+        for (i2 = 0; i2 < 32; i2++) {
+          x[i2 + 1] += x[i2] >> 8;
+          r[i2] = x[i2] & 255;
+        }
+      }
+      function reduce(r) {
+        var x = new Float64Array(64), i2;
+        for (i2 = 0; i2 < 64; i2++) x[i2] = r[i2];
+        for (i2 = 0; i2 < 64; i2++) r[i2] = 0;
+        modL(r, x);
+      }
+      function crypto_sign(sm, m, n2, sk) {
+        var d = new Uint8Array(64), h2 = new Uint8Array(64), r = new Uint8Array(64);
+        var i2, j, x = new Float64Array(64);
+        var p = [gf(), gf(), gf(), gf()];
+        crypto_hash(d, sk, 32);
+        d[0] &= 248;
+        d[31] &= 127;
+        d[31] |= 64;
+        var smlen = n2 + 64;
+        for (i2 = 0; i2 < n2; i2++) sm[64 + i2] = m[i2];
+        for (i2 = 0; i2 < 32; i2++) sm[32 + i2] = d[32 + i2];
+        crypto_hash(r, sm.subarray(32), n2 + 32);
+        reduce(r);
+        scalarbase(p, r);
+        pack(sm, p);
+        for (i2 = 32; i2 < 64; i2++) sm[i2] = sk[i2];
+        crypto_hash(h2, sm, n2 + 64);
+        reduce(h2);
+        for (i2 = 0; i2 < 64; i2++) x[i2] = 0;
+        for (i2 = 0; i2 < 32; i2++) x[i2] = r[i2];
+        for (i2 = 0; i2 < 32; i2++) {
+          for (j = 0; j < 32; j++) {
+            x[i2 + j] += h2[i2] * d[j];
+          }
+        }
+        modL(sm.subarray(32), x);
+        return smlen;
+      }
+      function unpackneg(r, p) {
+        var t = gf(), chk = gf(), num = gf(), den = gf(), den2 = gf(), den4 = gf(), den6 = gf();
+        set25519(r[2], gf1);
+        unpack25519(r[1], p);
+        S(num, r[1]);
+        M(den, num, D);
+        Z(num, num, r[2]);
+        A(den, r[2], den);
+        S(den2, den);
+        S(den4, den2);
+        M(den6, den4, den2);
+        M(t, den6, num);
+        M(t, t, den);
+        pow2523(t, t);
+        M(t, t, num);
+        M(t, t, den);
+        M(t, t, den);
+        M(r[0], t, den);
+        S(chk, r[0]);
+        M(chk, chk, den);
+        if (neq25519(chk, num)) M(r[0], r[0], I);
+        S(chk, r[0]);
+        M(chk, chk, den);
+        if (neq25519(chk, num)) return -1;
+        if (par25519(r[0]) === p[31] >> 7) Z(r[0], gf0, r[0]);
+        M(r[3], r[0], r[1]);
+        return 0;
+      }
+      function crypto_sign_open(m, sm, n2, pk) {
+        var i2, mlen;
+        var t = new Uint8Array(32), h2 = new Uint8Array(64);
+        var p = [gf(), gf(), gf(), gf()], q = [gf(), gf(), gf(), gf()];
+        mlen = -1;
+        if (n2 < 64) return -1;
+        if (unpackneg(q, pk)) return -1;
+        for (i2 = 0; i2 < n2; i2++) m[i2] = sm[i2];
+        for (i2 = 0; i2 < 32; i2++) m[i2 + 32] = pk[i2];
+        crypto_hash(h2, m, n2);
+        reduce(h2);
+        scalarmult(p, q, h2);
+        scalarbase(q, sm.subarray(32));
+        add(p, q);
+        pack(t, p);
+        n2 -= 64;
+        if (crypto_verify_32(sm, 0, t, 0)) {
+          for (i2 = 0; i2 < n2; i2++) m[i2] = 0;
+          return -1;
+        }
+        for (i2 = 0; i2 < n2; i2++) m[i2] = sm[i2 + 64];
+        mlen = n2;
+        return mlen;
+      }
+      var crypto_secretbox_KEYBYTES = 32, crypto_secretbox_NONCEBYTES = 24, crypto_secretbox_ZEROBYTES = 32, crypto_secretbox_BOXZEROBYTES = 16, crypto_scalarmult_BYTES = 32, crypto_scalarmult_SCALARBYTES = 32, crypto_box_PUBLICKEYBYTES = 32, crypto_box_SECRETKEYBYTES = 32, crypto_box_BEFORENMBYTES = 32, crypto_box_NONCEBYTES = crypto_secretbox_NONCEBYTES, crypto_box_ZEROBYTES = crypto_secretbox_ZEROBYTES, crypto_box_BOXZEROBYTES = crypto_secretbox_BOXZEROBYTES, crypto_sign_BYTES = 64, crypto_sign_PUBLICKEYBYTES = 32, crypto_sign_SECRETKEYBYTES = 64, crypto_sign_SEEDBYTES = 32, crypto_hash_BYTES = 64;
+      nacl.lowlevel = {
+        crypto_core_hsalsa20,
+        crypto_stream_xor,
+        crypto_stream,
+        crypto_stream_salsa20_xor,
+        crypto_stream_salsa20,
+        crypto_onetimeauth,
+        crypto_onetimeauth_verify,
+        crypto_verify_16,
+        crypto_verify_32,
+        crypto_secretbox,
+        crypto_secretbox_open,
+        crypto_scalarmult,
+        crypto_scalarmult_base,
+        crypto_box_beforenm,
+        crypto_box_afternm,
+        crypto_box,
+        crypto_box_open,
+        crypto_box_keypair,
+        crypto_hash,
+        crypto_sign,
+        crypto_sign_keypair,
+        crypto_sign_open,
+        crypto_secretbox_KEYBYTES,
+        crypto_secretbox_NONCEBYTES,
+        crypto_secretbox_ZEROBYTES,
+        crypto_secretbox_BOXZEROBYTES,
+        crypto_scalarmult_BYTES,
+        crypto_scalarmult_SCALARBYTES,
+        crypto_box_PUBLICKEYBYTES,
+        crypto_box_SECRETKEYBYTES,
+        crypto_box_BEFORENMBYTES,
+        crypto_box_NONCEBYTES,
+        crypto_box_ZEROBYTES,
+        crypto_box_BOXZEROBYTES,
+        crypto_sign_BYTES,
+        crypto_sign_PUBLICKEYBYTES,
+        crypto_sign_SECRETKEYBYTES,
+        crypto_sign_SEEDBYTES,
+        crypto_hash_BYTES
+      };
+      function checkLengths(k, n2) {
+        if (k.length !== crypto_secretbox_KEYBYTES) throw new Error("bad key size");
+        if (n2.length !== crypto_secretbox_NONCEBYTES) throw new Error("bad nonce size");
+      }
+      function checkBoxLengths(pk, sk) {
+        if (pk.length !== crypto_box_PUBLICKEYBYTES) throw new Error("bad public key size");
+        if (sk.length !== crypto_box_SECRETKEYBYTES) throw new Error("bad secret key size");
+      }
+      function checkArrayTypes() {
+        var t, i2;
+        for (i2 = 0; i2 < arguments.length; i2++) {
+          if ((t = Object.prototype.toString.call(arguments[i2])) !== "[object Uint8Array]")
+            throw new TypeError("unexpected type " + t + ", use Uint8Array");
+        }
+      }
+      function cleanup(arr) {
+        for (var i2 = 0; i2 < arr.length; i2++) arr[i2] = 0;
+      }
+      if (!nacl.util) {
+        nacl.util = {};
+        nacl.util.decodeUTF8 = nacl.util.encodeUTF8 = nacl.util.encodeBase64 = nacl.util.decodeBase64 = function() {
+          throw new Error("nacl.util moved into separate package: https://github.com/dchest/tweetnacl-util-js");
+        };
+      }
+      nacl.randomBytes = function(n2) {
+        var b = new Uint8Array(n2);
+        randombytes(b, n2);
+        return b;
+      };
+      nacl.secretbox = function(msg, nonce, key) {
+        checkArrayTypes(msg, nonce, key);
+        checkLengths(key, nonce);
+        var m = new Uint8Array(crypto_secretbox_ZEROBYTES + msg.length);
+        var c3 = new Uint8Array(m.length);
+        for (var i2 = 0; i2 < msg.length; i2++) m[i2 + crypto_secretbox_ZEROBYTES] = msg[i2];
+        crypto_secretbox(c3, m, m.length, nonce, key);
+        return c3.subarray(crypto_secretbox_BOXZEROBYTES);
+      };
+      nacl.secretbox.open = function(box, nonce, key) {
+        checkArrayTypes(box, nonce, key);
+        checkLengths(key, nonce);
+        var c3 = new Uint8Array(crypto_secretbox_BOXZEROBYTES + box.length);
+        var m = new Uint8Array(c3.length);
+        for (var i2 = 0; i2 < box.length; i2++) c3[i2 + crypto_secretbox_BOXZEROBYTES] = box[i2];
+        if (c3.length < 32) return false;
+        if (crypto_secretbox_open(m, c3, c3.length, nonce, key) !== 0) return false;
+        return m.subarray(crypto_secretbox_ZEROBYTES);
+      };
+      nacl.secretbox.keyLength = crypto_secretbox_KEYBYTES;
+      nacl.secretbox.nonceLength = crypto_secretbox_NONCEBYTES;
+      nacl.secretbox.overheadLength = crypto_secretbox_BOXZEROBYTES;
+      nacl.scalarMult = function(n2, p) {
+        checkArrayTypes(n2, p);
+        if (n2.length !== crypto_scalarmult_SCALARBYTES) throw new Error("bad n size");
+        if (p.length !== crypto_scalarmult_BYTES) throw new Error("bad p size");
+        var q = new Uint8Array(crypto_scalarmult_BYTES);
+        crypto_scalarmult(q, n2, p);
+        return q;
+      };
+      nacl.scalarMult.base = function(n2) {
+        checkArrayTypes(n2);
+        if (n2.length !== crypto_scalarmult_SCALARBYTES) throw new Error("bad n size");
+        var q = new Uint8Array(crypto_scalarmult_BYTES);
+        crypto_scalarmult_base(q, n2);
+        return q;
+      };
+      nacl.scalarMult.scalarLength = crypto_scalarmult_SCALARBYTES;
+      nacl.scalarMult.groupElementLength = crypto_scalarmult_BYTES;
+      nacl.box = function(msg, nonce, publicKey, secretKey) {
+        var k = nacl.box.before(publicKey, secretKey);
+        return nacl.secretbox(msg, nonce, k);
+      };
+      nacl.box.before = function(publicKey, secretKey) {
+        checkArrayTypes(publicKey, secretKey);
+        checkBoxLengths(publicKey, secretKey);
+        var k = new Uint8Array(crypto_box_BEFORENMBYTES);
+        crypto_box_beforenm(k, publicKey, secretKey);
+        return k;
+      };
+      nacl.box.after = nacl.secretbox;
+      nacl.box.open = function(msg, nonce, publicKey, secretKey) {
+        var k = nacl.box.before(publicKey, secretKey);
+        return nacl.secretbox.open(msg, nonce, k);
+      };
+      nacl.box.open.after = nacl.secretbox.open;
+      nacl.box.keyPair = function() {
+        var pk = new Uint8Array(crypto_box_PUBLICKEYBYTES);
+        var sk = new Uint8Array(crypto_box_SECRETKEYBYTES);
+        crypto_box_keypair(pk, sk);
+        return { publicKey: pk, secretKey: sk };
+      };
+      nacl.box.keyPair.fromSecretKey = function(secretKey) {
+        checkArrayTypes(secretKey);
+        if (secretKey.length !== crypto_box_SECRETKEYBYTES)
+          throw new Error("bad secret key size");
+        var pk = new Uint8Array(crypto_box_PUBLICKEYBYTES);
+        crypto_scalarmult_base(pk, secretKey);
+        return { publicKey: pk, secretKey: new Uint8Array(secretKey) };
+      };
+      nacl.box.publicKeyLength = crypto_box_PUBLICKEYBYTES;
+      nacl.box.secretKeyLength = crypto_box_SECRETKEYBYTES;
+      nacl.box.sharedKeyLength = crypto_box_BEFORENMBYTES;
+      nacl.box.nonceLength = crypto_box_NONCEBYTES;
+      nacl.box.overheadLength = nacl.secretbox.overheadLength;
+      nacl.sign = function(msg, secretKey) {
+        checkArrayTypes(msg, secretKey);
+        if (secretKey.length !== crypto_sign_SECRETKEYBYTES)
+          throw new Error("bad secret key size");
+        var signedMsg = new Uint8Array(crypto_sign_BYTES + msg.length);
+        crypto_sign(signedMsg, msg, msg.length, secretKey);
+        return signedMsg;
+      };
+      nacl.sign.open = function(signedMsg, publicKey) {
+        if (arguments.length !== 2)
+          throw new Error("nacl.sign.open accepts 2 arguments; did you mean to use nacl.sign.detached.verify?");
+        checkArrayTypes(signedMsg, publicKey);
+        if (publicKey.length !== crypto_sign_PUBLICKEYBYTES)
+          throw new Error("bad public key size");
+        var tmp = new Uint8Array(signedMsg.length);
+        var mlen = crypto_sign_open(tmp, signedMsg, signedMsg.length, publicKey);
+        if (mlen < 0) return null;
+        var m = new Uint8Array(mlen);
+        for (var i2 = 0; i2 < m.length; i2++) m[i2] = tmp[i2];
+        return m;
+      };
+      nacl.sign.detached = function(msg, secretKey) {
+        var signedMsg = nacl.sign(msg, secretKey);
+        var sig = new Uint8Array(crypto_sign_BYTES);
+        for (var i2 = 0; i2 < sig.length; i2++) sig[i2] = signedMsg[i2];
+        return sig;
+      };
+      nacl.sign.detached.verify = function(msg, sig, publicKey) {
+        checkArrayTypes(msg, sig, publicKey);
+        if (sig.length !== crypto_sign_BYTES)
+          throw new Error("bad signature size");
+        if (publicKey.length !== crypto_sign_PUBLICKEYBYTES)
+          throw new Error("bad public key size");
+        var sm = new Uint8Array(crypto_sign_BYTES + msg.length);
+        var m = new Uint8Array(crypto_sign_BYTES + msg.length);
+        var i2;
+        for (i2 = 0; i2 < crypto_sign_BYTES; i2++) sm[i2] = sig[i2];
+        for (i2 = 0; i2 < msg.length; i2++) sm[i2 + crypto_sign_BYTES] = msg[i2];
+        return crypto_sign_open(m, sm, sm.length, publicKey) >= 0;
+      };
+      nacl.sign.keyPair = function() {
+        var pk = new Uint8Array(crypto_sign_PUBLICKEYBYTES);
+        var sk = new Uint8Array(crypto_sign_SECRETKEYBYTES);
+        crypto_sign_keypair(pk, sk);
+        return { publicKey: pk, secretKey: sk };
+      };
+      nacl.sign.keyPair.fromSecretKey = function(secretKey) {
+        checkArrayTypes(secretKey);
+        if (secretKey.length !== crypto_sign_SECRETKEYBYTES)
+          throw new Error("bad secret key size");
+        var pk = new Uint8Array(crypto_sign_PUBLICKEYBYTES);
+        for (var i2 = 0; i2 < pk.length; i2++) pk[i2] = secretKey[32 + i2];
+        return { publicKey: pk, secretKey: new Uint8Array(secretKey) };
+      };
+      nacl.sign.keyPair.fromSeed = function(seed) {
+        checkArrayTypes(seed);
+        if (seed.length !== crypto_sign_SEEDBYTES)
+          throw new Error("bad seed size");
+        var pk = new Uint8Array(crypto_sign_PUBLICKEYBYTES);
+        var sk = new Uint8Array(crypto_sign_SECRETKEYBYTES);
+        for (var i2 = 0; i2 < 32; i2++) sk[i2] = seed[i2];
+        crypto_sign_keypair(pk, sk, true);
+        return { publicKey: pk, secretKey: sk };
+      };
+      nacl.sign.publicKeyLength = crypto_sign_PUBLICKEYBYTES;
+      nacl.sign.secretKeyLength = crypto_sign_SECRETKEYBYTES;
+      nacl.sign.seedLength = crypto_sign_SEEDBYTES;
+      nacl.sign.signatureLength = crypto_sign_BYTES;
+      nacl.hash = function(msg) {
+        checkArrayTypes(msg);
+        var h2 = new Uint8Array(crypto_hash_BYTES);
+        crypto_hash(h2, msg, msg.length);
+        return h2;
+      };
+      nacl.hash.hashLength = crypto_hash_BYTES;
+      nacl.verify = function(x, y) {
+        checkArrayTypes(x, y);
+        if (x.length === 0 || y.length === 0) return false;
+        if (x.length !== y.length) return false;
+        return vn(x, 0, y, 0, x.length) === 0 ? true : false;
+      };
+      nacl.setPRNG = function(fn) {
+        randombytes = fn;
+      };
+      (function() {
+        var crypto = typeof self !== "undefined" ? self.crypto || self.msCrypto : null;
+        if (crypto && crypto.getRandomValues) {
+          var QUOTA = 65536;
+          nacl.setPRNG(function(x, n2) {
+            var i2, v = new Uint8Array(n2);
+            for (i2 = 0; i2 < n2; i2 += QUOTA) {
+              crypto.getRandomValues(v.subarray(i2, i2 + Math.min(n2 - i2, QUOTA)));
+            }
+            for (i2 = 0; i2 < n2; i2++) x[i2] = v[i2];
+            cleanup(v);
+          });
+        } else if (typeof require !== "undefined") {
+          crypto = require("crypto");
+          if (crypto && crypto.randomBytes) {
+            nacl.setPRNG(function(x, n2) {
+              var i2, v = crypto.randomBytes(n2);
+              for (i2 = 0; i2 < n2; i2++) x[i2] = v[i2];
+              cleanup(v);
+            });
+          }
+        }
+      })();
+    })(typeof module2 !== "undefined" && module2.exports ? module2.exports : self.nacl = self.nacl || {});
+  }
+});
+
+// node_modules/bcrypt-pbkdf/index.js
+var require_bcrypt_pbkdf = __commonJS({
+  "node_modules/bcrypt-pbkdf/index.js"(exports2, module2) {
+    "use strict";
+    var crypto_hash_sha512 = require_nacl_fast().lowlevel.crypto_hash;
+    var BLF_J = 0;
+    var Blowfish = function() {
+      this.S = [
+        new Uint32Array([
+          3509652390,
+          2564797868,
+          805139163,
+          3491422135,
+          3101798381,
+          1780907670,
+          3128725573,
+          4046225305,
+          614570311,
+          3012652279,
+          134345442,
+          2240740374,
+          1667834072,
+          1901547113,
+          2757295779,
+          4103290238,
+          227898511,
+          1921955416,
+          1904987480,
+          2182433518,
+          2069144605,
+          3260701109,
+          2620446009,
+          720527379,
+          3318853667,
+          677414384,
+          3393288472,
+          3101374703,
+          2390351024,
+          1614419982,
+          1822297739,
+          2954791486,
+          3608508353,
+          3174124327,
+          2024746970,
+          1432378464,
+          3864339955,
+          2857741204,
+          1464375394,
+          1676153920,
+          1439316330,
+          715854006,
+          3033291828,
+          289532110,
+          2706671279,
+          2087905683,
+          3018724369,
+          1668267050,
+          732546397,
+          1947742710,
+          3462151702,
+          2609353502,
+          2950085171,
+          1814351708,
+          2050118529,
+          680887927,
+          999245976,
+          1800124847,
+          3300911131,
+          1713906067,
+          1641548236,
+          4213287313,
+          1216130144,
+          1575780402,
+          4018429277,
+          3917837745,
+          3693486850,
+          3949271944,
+          596196993,
+          3549867205,
+          258830323,
+          2213823033,
+          772490370,
+          2760122372,
+          1774776394,
+          2652871518,
+          566650946,
+          4142492826,
+          1728879713,
+          2882767088,
+          1783734482,
+          3629395816,
+          2517608232,
+          2874225571,
+          1861159788,
+          326777828,
+          3124490320,
+          2130389656,
+          2716951837,
+          967770486,
+          1724537150,
+          2185432712,
+          2364442137,
+          1164943284,
+          2105845187,
+          998989502,
+          3765401048,
+          2244026483,
+          1075463327,
+          1455516326,
+          1322494562,
+          910128902,
+          469688178,
+          1117454909,
+          936433444,
+          3490320968,
+          3675253459,
+          1240580251,
+          122909385,
+          2157517691,
+          634681816,
+          4142456567,
+          3825094682,
+          3061402683,
+          2540495037,
+          79693498,
+          3249098678,
+          1084186820,
+          1583128258,
+          426386531,
+          1761308591,
+          1047286709,
+          322548459,
+          995290223,
+          1845252383,
+          2603652396,
+          3431023940,
+          2942221577,
+          3202600964,
+          3727903485,
+          1712269319,
+          422464435,
+          3234572375,
+          1170764815,
+          3523960633,
+          3117677531,
+          1434042557,
+          442511882,
+          3600875718,
+          1076654713,
+          1738483198,
+          4213154764,
+          2393238008,
+          3677496056,
+          1014306527,
+          4251020053,
+          793779912,
+          2902807211,
+          842905082,
+          4246964064,
+          1395751752,
+          1040244610,
+          2656851899,
+          3396308128,
+          445077038,
+          3742853595,
+          3577915638,
+          679411651,
+          2892444358,
+          2354009459,
+          1767581616,
+          3150600392,
+          3791627101,
+          3102740896,
+          284835224,
+          4246832056,
+          1258075500,
+          768725851,
+          2589189241,
+          3069724005,
+          3532540348,
+          1274779536,
+          3789419226,
+          2764799539,
+          1660621633,
+          3471099624,
+          4011903706,
+          913787905,
+          3497959166,
+          737222580,
+          2514213453,
+          2928710040,
+          3937242737,
+          1804850592,
+          3499020752,
+          2949064160,
+          2386320175,
+          2390070455,
+          2415321851,
+          4061277028,
+          2290661394,
+          2416832540,
+          1336762016,
+          1754252060,
+          3520065937,
+          3014181293,
+          791618072,
+          3188594551,
+          3933548030,
+          2332172193,
+          3852520463,
+          3043980520,
+          413987798,
+          3465142937,
+          3030929376,
+          4245938359,
+          2093235073,
+          3534596313,
+          375366246,
+          2157278981,
+          2479649556,
+          555357303,
+          3870105701,
+          2008414854,
+          3344188149,
+          4221384143,
+          3956125452,
+          2067696032,
+          3594591187,
+          2921233993,
+          2428461,
+          544322398,
+          577241275,
+          1471733935,
+          610547355,
+          4027169054,
+          1432588573,
+          1507829418,
+          2025931657,
+          3646575487,
+          545086370,
+          48609733,
+          2200306550,
+          1653985193,
+          298326376,
+          1316178497,
+          3007786442,
+          2064951626,
+          458293330,
+          2589141269,
+          3591329599,
+          3164325604,
+          727753846,
+          2179363840,
+          146436021,
+          1461446943,
+          4069977195,
+          705550613,
+          3059967265,
+          3887724982,
+          4281599278,
+          3313849956,
+          1404054877,
+          2845806497,
+          146425753,
+          1854211946
+        ]),
+        new Uint32Array([
+          1266315497,
+          3048417604,
+          3681880366,
+          3289982499,
+          290971e4,
+          1235738493,
+          2632868024,
+          2414719590,
+          3970600049,
+          1771706367,
+          1449415276,
+          3266420449,
+          422970021,
+          1963543593,
+          2690192192,
+          3826793022,
+          1062508698,
+          1531092325,
+          1804592342,
+          2583117782,
+          2714934279,
+          4024971509,
+          1294809318,
+          4028980673,
+          1289560198,
+          2221992742,
+          1669523910,
+          35572830,
+          157838143,
+          1052438473,
+          1016535060,
+          1802137761,
+          1753167236,
+          1386275462,
+          3080475397,
+          2857371447,
+          1040679964,
+          2145300060,
+          2390574316,
+          1461121720,
+          2956646967,
+          4031777805,
+          4028374788,
+          33600511,
+          2920084762,
+          1018524850,
+          629373528,
+          3691585981,
+          3515945977,
+          2091462646,
+          2486323059,
+          586499841,
+          988145025,
+          935516892,
+          3367335476,
+          2599673255,
+          2839830854,
+          265290510,
+          3972581182,
+          2759138881,
+          3795373465,
+          1005194799,
+          847297441,
+          406762289,
+          1314163512,
+          1332590856,
+          1866599683,
+          4127851711,
+          750260880,
+          613907577,
+          1450815602,
+          3165620655,
+          3734664991,
+          3650291728,
+          3012275730,
+          3704569646,
+          1427272223,
+          778793252,
+          1343938022,
+          2676280711,
+          2052605720,
+          1946737175,
+          3164576444,
+          3914038668,
+          3967478842,
+          3682934266,
+          1661551462,
+          3294938066,
+          4011595847,
+          840292616,
+          3712170807,
+          616741398,
+          312560963,
+          711312465,
+          1351876610,
+          322626781,
+          1910503582,
+          271666773,
+          2175563734,
+          1594956187,
+          70604529,
+          3617834859,
+          1007753275,
+          1495573769,
+          4069517037,
+          2549218298,
+          2663038764,
+          504708206,
+          2263041392,
+          3941167025,
+          2249088522,
+          1514023603,
+          1998579484,
+          1312622330,
+          694541497,
+          2582060303,
+          2151582166,
+          1382467621,
+          776784248,
+          2618340202,
+          3323268794,
+          2497899128,
+          2784771155,
+          503983604,
+          4076293799,
+          907881277,
+          423175695,
+          432175456,
+          1378068232,
+          4145222326,
+          3954048622,
+          3938656102,
+          3820766613,
+          2793130115,
+          2977904593,
+          26017576,
+          3274890735,
+          3194772133,
+          1700274565,
+          1756076034,
+          4006520079,
+          3677328699,
+          720338349,
+          1533947780,
+          354530856,
+          688349552,
+          3973924725,
+          1637815568,
+          332179504,
+          3949051286,
+          53804574,
+          2852348879,
+          3044236432,
+          1282449977,
+          3583942155,
+          3416972820,
+          4006381244,
+          1617046695,
+          2628476075,
+          3002303598,
+          1686838959,
+          431878346,
+          2686675385,
+          1700445008,
+          1080580658,
+          1009431731,
+          832498133,
+          3223435511,
+          2605976345,
+          2271191193,
+          2516031870,
+          1648197032,
+          4164389018,
+          2548247927,
+          300782431,
+          375919233,
+          238389289,
+          3353747414,
+          2531188641,
+          2019080857,
+          1475708069,
+          455242339,
+          2609103871,
+          448939670,
+          3451063019,
+          1395535956,
+          2413381860,
+          1841049896,
+          1491858159,
+          885456874,
+          4264095073,
+          4001119347,
+          1565136089,
+          3898914787,
+          1108368660,
+          540939232,
+          1173283510,
+          2745871338,
+          3681308437,
+          4207628240,
+          3343053890,
+          4016749493,
+          1699691293,
+          1103962373,
+          3625875870,
+          2256883143,
+          3830138730,
+          1031889488,
+          3479347698,
+          1535977030,
+          4236805024,
+          3251091107,
+          2132092099,
+          1774941330,
+          1199868427,
+          1452454533,
+          157007616,
+          2904115357,
+          342012276,
+          595725824,
+          1480756522,
+          206960106,
+          497939518,
+          591360097,
+          863170706,
+          2375253569,
+          3596610801,
+          1814182875,
+          2094937945,
+          3421402208,
+          1082520231,
+          3463918190,
+          2785509508,
+          435703966,
+          3908032597,
+          1641649973,
+          2842273706,
+          3305899714,
+          1510255612,
+          2148256476,
+          2655287854,
+          3276092548,
+          4258621189,
+          236887753,
+          3681803219,
+          274041037,
+          1734335097,
+          3815195456,
+          3317970021,
+          1899903192,
+          1026095262,
+          4050517792,
+          356393447,
+          2410691914,
+          3873677099,
+          3682840055
+        ]),
+        new Uint32Array([
+          3913112168,
+          2491498743,
+          4132185628,
+          2489919796,
+          1091903735,
+          1979897079,
+          3170134830,
+          3567386728,
+          3557303409,
+          857797738,
+          1136121015,
+          1342202287,
+          507115054,
+          2535736646,
+          337727348,
+          3213592640,
+          1301675037,
+          2528481711,
+          1895095763,
+          1721773893,
+          3216771564,
+          62756741,
+          2142006736,
+          835421444,
+          2531993523,
+          1442658625,
+          3659876326,
+          2882144922,
+          676362277,
+          1392781812,
+          170690266,
+          3921047035,
+          1759253602,
+          3611846912,
+          1745797284,
+          664899054,
+          1329594018,
+          3901205900,
+          3045908486,
+          2062866102,
+          2865634940,
+          3543621612,
+          3464012697,
+          1080764994,
+          553557557,
+          3656615353,
+          3996768171,
+          991055499,
+          499776247,
+          1265440854,
+          648242737,
+          3940784050,
+          980351604,
+          3713745714,
+          1749149687,
+          3396870395,
+          4211799374,
+          3640570775,
+          1161844396,
+          3125318951,
+          1431517754,
+          545492359,
+          4268468663,
+          3499529547,
+          1437099964,
+          2702547544,
+          3433638243,
+          2581715763,
+          2787789398,
+          1060185593,
+          1593081372,
+          2418618748,
+          4260947970,
+          69676912,
+          2159744348,
+          86519011,
+          2512459080,
+          3838209314,
+          1220612927,
+          3339683548,
+          133810670,
+          1090789135,
+          1078426020,
+          1569222167,
+          845107691,
+          3583754449,
+          4072456591,
+          1091646820,
+          628848692,
+          1613405280,
+          3757631651,
+          526609435,
+          236106946,
+          48312990,
+          2942717905,
+          3402727701,
+          1797494240,
+          859738849,
+          992217954,
+          4005476642,
+          2243076622,
+          3870952857,
+          3732016268,
+          765654824,
+          3490871365,
+          2511836413,
+          1685915746,
+          3888969200,
+          1414112111,
+          2273134842,
+          3281911079,
+          4080962846,
+          172450625,
+          2569994100,
+          980381355,
+          4109958455,
+          2819808352,
+          2716589560,
+          2568741196,
+          3681446669,
+          3329971472,
+          1835478071,
+          660984891,
+          3704678404,
+          4045999559,
+          3422617507,
+          3040415634,
+          1762651403,
+          1719377915,
+          3470491036,
+          2693910283,
+          3642056355,
+          3138596744,
+          1364962596,
+          2073328063,
+          1983633131,
+          926494387,
+          3423689081,
+          2150032023,
+          4096667949,
+          1749200295,
+          3328846651,
+          309677260,
+          2016342300,
+          1779581495,
+          3079819751,
+          111262694,
+          1274766160,
+          443224088,
+          298511866,
+          1025883608,
+          3806446537,
+          1145181785,
+          168956806,
+          3641502830,
+          3584813610,
+          1689216846,
+          3666258015,
+          3200248200,
+          1692713982,
+          2646376535,
+          4042768518,
+          1618508792,
+          1610833997,
+          3523052358,
+          4130873264,
+          2001055236,
+          3610705100,
+          2202168115,
+          4028541809,
+          2961195399,
+          1006657119,
+          2006996926,
+          3186142756,
+          1430667929,
+          3210227297,
+          1314452623,
+          4074634658,
+          4101304120,
+          2273951170,
+          1399257539,
+          3367210612,
+          3027628629,
+          1190975929,
+          2062231137,
+          2333990788,
+          2221543033,
+          2438960610,
+          1181637006,
+          548689776,
+          2362791313,
+          3372408396,
+          3104550113,
+          3145860560,
+          296247880,
+          1970579870,
+          3078560182,
+          3769228297,
+          1714227617,
+          3291629107,
+          3898220290,
+          166772364,
+          1251581989,
+          493813264,
+          448347421,
+          195405023,
+          2709975567,
+          677966185,
+          3703036547,
+          1463355134,
+          2715995803,
+          1338867538,
+          1343315457,
+          2802222074,
+          2684532164,
+          233230375,
+          2599980071,
+          2000651841,
+          3277868038,
+          1638401717,
+          4028070440,
+          3237316320,
+          6314154,
+          819756386,
+          300326615,
+          590932579,
+          1405279636,
+          3267499572,
+          3150704214,
+          2428286686,
+          3959192993,
+          3461946742,
+          1862657033,
+          1266418056,
+          963775037,
+          2089974820,
+          2263052895,
+          1917689273,
+          448879540,
+          3550394620,
+          3981727096,
+          150775221,
+          3627908307,
+          1303187396,
+          508620638,
+          2975983352,
+          2726630617,
+          1817252668,
+          1876281319,
+          1457606340,
+          908771278,
+          3720792119,
+          3617206836,
+          2455994898,
+          1729034894,
+          1080033504
+        ]),
+        new Uint32Array([
+          976866871,
+          3556439503,
+          2881648439,
+          1522871579,
+          1555064734,
+          1336096578,
+          3548522304,
+          2579274686,
+          3574697629,
+          3205460757,
+          3593280638,
+          3338716283,
+          3079412587,
+          564236357,
+          2993598910,
+          1781952180,
+          1464380207,
+          3163844217,
+          3332601554,
+          1699332808,
+          1393555694,
+          1183702653,
+          3581086237,
+          1288719814,
+          691649499,
+          2847557200,
+          2895455976,
+          3193889540,
+          2717570544,
+          1781354906,
+          1676643554,
+          2592534050,
+          3230253752,
+          1126444790,
+          2770207658,
+          2633158820,
+          2210423226,
+          2615765581,
+          2414155088,
+          3127139286,
+          673620729,
+          2805611233,
+          1269405062,
+          4015350505,
+          3341807571,
+          4149409754,
+          1057255273,
+          2012875353,
+          2162469141,
+          2276492801,
+          2601117357,
+          993977747,
+          3918593370,
+          2654263191,
+          753973209,
+          36408145,
+          2530585658,
+          25011837,
+          3520020182,
+          2088578344,
+          530523599,
+          2918365339,
+          1524020338,
+          1518925132,
+          3760827505,
+          3759777254,
+          1202760957,
+          3985898139,
+          3906192525,
+          674977740,
+          4174734889,
+          2031300136,
+          2019492241,
+          3983892565,
+          4153806404,
+          3822280332,
+          352677332,
+          2297720250,
+          60907813,
+          90501309,
+          3286998549,
+          1016092578,
+          2535922412,
+          2839152426,
+          457141659,
+          509813237,
+          4120667899,
+          652014361,
+          1966332200,
+          2975202805,
+          55981186,
+          2327461051,
+          676427537,
+          3255491064,
+          2882294119,
+          3433927263,
+          1307055953,
+          942726286,
+          933058658,
+          2468411793,
+          3933900994,
+          4215176142,
+          1361170020,
+          2001714738,
+          2830558078,
+          3274259782,
+          1222529897,
+          1679025792,
+          2729314320,
+          3714953764,
+          1770335741,
+          151462246,
+          3013232138,
+          1682292957,
+          1483529935,
+          471910574,
+          1539241949,
+          458788160,
+          3436315007,
+          1807016891,
+          3718408830,
+          978976581,
+          1043663428,
+          3165965781,
+          1927990952,
+          4200891579,
+          2372276910,
+          3208408903,
+          3533431907,
+          1412390302,
+          2931980059,
+          4132332400,
+          1947078029,
+          3881505623,
+          4168226417,
+          2941484381,
+          1077988104,
+          1320477388,
+          886195818,
+          18198404,
+          3786409e3,
+          2509781533,
+          112762804,
+          3463356488,
+          1866414978,
+          891333506,
+          18488651,
+          661792760,
+          1628790961,
+          3885187036,
+          3141171499,
+          876946877,
+          2693282273,
+          1372485963,
+          791857591,
+          2686433993,
+          3759982718,
+          3167212022,
+          3472953795,
+          2716379847,
+          445679433,
+          3561995674,
+          3504004811,
+          3574258232,
+          54117162,
+          3331405415,
+          2381918588,
+          3769707343,
+          4154350007,
+          1140177722,
+          4074052095,
+          668550556,
+          3214352940,
+          367459370,
+          261225585,
+          2610173221,
+          4209349473,
+          3468074219,
+          3265815641,
+          314222801,
+          3066103646,
+          3808782860,
+          282218597,
+          3406013506,
+          3773591054,
+          379116347,
+          1285071038,
+          846784868,
+          2669647154,
+          3771962079,
+          3550491691,
+          2305946142,
+          453669953,
+          1268987020,
+          3317592352,
+          3279303384,
+          3744833421,
+          2610507566,
+          3859509063,
+          266596637,
+          3847019092,
+          517658769,
+          3462560207,
+          3443424879,
+          370717030,
+          4247526661,
+          2224018117,
+          4143653529,
+          4112773975,
+          2788324899,
+          2477274417,
+          1456262402,
+          2901442914,
+          1517677493,
+          1846949527,
+          2295493580,
+          3734397586,
+          2176403920,
+          1280348187,
+          1908823572,
+          3871786941,
+          846861322,
+          1172426758,
+          3287448474,
+          3383383037,
+          1655181056,
+          3139813346,
+          901632758,
+          1897031941,
+          2986607138,
+          3066810236,
+          3447102507,
+          1393639104,
+          373351379,
+          950779232,
+          625454576,
+          3124240540,
+          4148612726,
+          2007998917,
+          544563296,
+          2244738638,
+          2330496472,
+          2058025392,
+          1291430526,
+          424198748,
+          50039436,
+          29584100,
+          3605783033,
+          2429876329,
+          2791104160,
+          1057563949,
+          3255363231,
+          3075367218,
+          3463963227,
+          1469046755,
+          985887462
+        ])
+      ];
+      this.P = new Uint32Array([
+        608135816,
+        2242054355,
+        320440878,
+        57701188,
+        2752067618,
+        698298832,
+        137296536,
+        3964562569,
+        1160258022,
+        953160567,
+        3193202383,
+        887688300,
+        3232508343,
+        3380367581,
+        1065670069,
+        3041331479,
+        2450970073,
+        2306472731
+      ]);
+    };
+    function F(S, x8, i2) {
+      return (S[0][x8[i2 + 3]] + S[1][x8[i2 + 2]] ^ S[2][x8[i2 + 1]]) + S[3][x8[i2]];
+    }
+    Blowfish.prototype.encipher = function(x, x8) {
+      if (x8 === void 0) {
+        x8 = new Uint8Array(x.buffer);
+        if (x.byteOffset !== 0)
+          x8 = x8.subarray(x.byteOffset);
+      }
+      x[0] ^= this.P[0];
+      for (var i2 = 1; i2 < 16; i2 += 2) {
+        x[1] ^= F(this.S, x8, 0) ^ this.P[i2];
+        x[0] ^= F(this.S, x8, 4) ^ this.P[i2 + 1];
+      }
+      var t = x[0];
+      x[0] = x[1] ^ this.P[17];
+      x[1] = t;
+    };
+    Blowfish.prototype.decipher = function(x) {
+      var x8 = new Uint8Array(x.buffer);
+      if (x.byteOffset !== 0)
+        x8 = x8.subarray(x.byteOffset);
+      x[0] ^= this.P[17];
+      for (var i2 = 16; i2 > 0; i2 -= 2) {
+        x[1] ^= F(this.S, x8, 0) ^ this.P[i2];
+        x[0] ^= F(this.S, x8, 4) ^ this.P[i2 - 1];
+      }
+      var t = x[0];
+      x[0] = x[1] ^ this.P[0];
+      x[1] = t;
+    };
+    function stream2word(data, databytes) {
+      var i2, temp = 0;
+      for (i2 = 0; i2 < 4; i2++, BLF_J++) {
+        if (BLF_J >= databytes) BLF_J = 0;
+        temp = temp << 8 | data[BLF_J];
+      }
+      return temp;
+    }
+    Blowfish.prototype.expand0state = function(key, keybytes) {
+      var d = new Uint32Array(2), i2, k;
+      var d8 = new Uint8Array(d.buffer);
+      for (i2 = 0, BLF_J = 0; i2 < 18; i2++) {
+        this.P[i2] ^= stream2word(key, keybytes);
+      }
+      BLF_J = 0;
+      for (i2 = 0; i2 < 18; i2 += 2) {
+        this.encipher(d, d8);
+        this.P[i2] = d[0];
+        this.P[i2 + 1] = d[1];
+      }
+      for (i2 = 0; i2 < 4; i2++) {
+        for (k = 0; k < 256; k += 2) {
+          this.encipher(d, d8);
+          this.S[i2][k] = d[0];
+          this.S[i2][k + 1] = d[1];
+        }
+      }
+    };
+    Blowfish.prototype.expandstate = function(data, databytes, key, keybytes) {
+      var d = new Uint32Array(2), i2, k;
+      for (i2 = 0, BLF_J = 0; i2 < 18; i2++) {
+        this.P[i2] ^= stream2word(key, keybytes);
+      }
+      for (i2 = 0, BLF_J = 0; i2 < 18; i2 += 2) {
+        d[0] ^= stream2word(data, databytes);
+        d[1] ^= stream2word(data, databytes);
+        this.encipher(d);
+        this.P[i2] = d[0];
+        this.P[i2 + 1] = d[1];
+      }
+      for (i2 = 0; i2 < 4; i2++) {
+        for (k = 0; k < 256; k += 2) {
+          d[0] ^= stream2word(data, databytes);
+          d[1] ^= stream2word(data, databytes);
+          this.encipher(d);
+          this.S[i2][k] = d[0];
+          this.S[i2][k + 1] = d[1];
+        }
+      }
+      BLF_J = 0;
+    };
+    Blowfish.prototype.enc = function(data, blocks) {
+      for (var i2 = 0; i2 < blocks; i2++) {
+        this.encipher(data.subarray(i2 * 2));
+      }
+    };
+    Blowfish.prototype.dec = function(data, blocks) {
+      for (var i2 = 0; i2 < blocks; i2++) {
+        this.decipher(data.subarray(i2 * 2));
+      }
+    };
+    var BCRYPT_BLOCKS = 8;
+    var BCRYPT_HASHSIZE = 32;
+    function bcrypt_hash(sha2pass, sha2salt, out) {
+      var state = new Blowfish(), cdata = new Uint32Array(BCRYPT_BLOCKS), i2, ciphertext = new Uint8Array([
+        79,
+        120,
+        121,
+        99,
+        104,
+        114,
+        111,
+        109,
+        97,
+        116,
+        105,
+        99,
+        66,
+        108,
+        111,
+        119,
+        102,
+        105,
+        115,
+        104,
+        83,
+        119,
+        97,
+        116,
+        68,
+        121,
+        110,
+        97,
+        109,
+        105,
+        116,
+        101
+      ]);
+      state.expandstate(sha2salt, 64, sha2pass, 64);
+      for (i2 = 0; i2 < 64; i2++) {
+        state.expand0state(sha2salt, 64);
+        state.expand0state(sha2pass, 64);
+      }
+      for (i2 = 0; i2 < BCRYPT_BLOCKS; i2++)
+        cdata[i2] = stream2word(ciphertext, ciphertext.byteLength);
+      for (i2 = 0; i2 < 64; i2++)
+        state.enc(cdata, cdata.byteLength / 8);
+      for (i2 = 0; i2 < BCRYPT_BLOCKS; i2++) {
+        out[4 * i2 + 3] = cdata[i2] >>> 24;
+        out[4 * i2 + 2] = cdata[i2] >>> 16;
+        out[4 * i2 + 1] = cdata[i2] >>> 8;
+        out[4 * i2 + 0] = cdata[i2];
+      }
+    }
+    function bcrypt_pbkdf(pass, passlen, salt, saltlen, key, keylen, rounds) {
+      var sha2pass = new Uint8Array(64), sha2salt = new Uint8Array(64), out = new Uint8Array(BCRYPT_HASHSIZE), tmpout = new Uint8Array(BCRYPT_HASHSIZE), countsalt = new Uint8Array(saltlen + 4), i2, j, amt, stride, dest, count2, origkeylen = keylen;
+      if (rounds < 1)
+        return -1;
+      if (passlen === 0 || saltlen === 0 || keylen === 0 || keylen > out.byteLength * out.byteLength || saltlen > 1 << 20)
+        return -1;
+      stride = Math.floor((keylen + out.byteLength - 1) / out.byteLength);
+      amt = Math.floor((keylen + stride - 1) / stride);
+      for (i2 = 0; i2 < saltlen; i2++)
+        countsalt[i2] = salt[i2];
+      crypto_hash_sha512(sha2pass, pass, passlen);
+      for (count2 = 1; keylen > 0; count2++) {
+        countsalt[saltlen + 0] = count2 >>> 24;
+        countsalt[saltlen + 1] = count2 >>> 16;
+        countsalt[saltlen + 2] = count2 >>> 8;
+        countsalt[saltlen + 3] = count2;
+        crypto_hash_sha512(sha2salt, countsalt, saltlen + 4);
+        bcrypt_hash(sha2pass, sha2salt, tmpout);
+        for (i2 = out.byteLength; i2--; )
+          out[i2] = tmpout[i2];
+        for (i2 = 1; i2 < rounds; i2++) {
+          crypto_hash_sha512(sha2salt, tmpout, tmpout.byteLength);
+          bcrypt_hash(sha2pass, sha2salt, tmpout);
+          for (j = 0; j < out.byteLength; j++)
+            out[j] ^= tmpout[j];
+        }
+        amt = Math.min(amt, keylen);
+        for (i2 = 0; i2 < amt; i2++) {
+          dest = i2 * stride + (count2 - 1);
+          if (dest >= origkeylen)
+            break;
+          key[dest] = out[i2];
+        }
+        keylen -= i2;
+      }
+      return 0;
+    }
+    module2.exports = {
+      BLOCKS: BCRYPT_BLOCKS,
+      HASHSIZE: BCRYPT_HASHSIZE,
+      hash: bcrypt_hash,
+      pbkdf: bcrypt_pbkdf
+    };
+  }
+});
+
+// node_modules/ssh2-streams/lib/constants.js
+var require_constants2 = __commonJS({
+  "node_modules/ssh2-streams/lib/constants.js"(exports2) {
+    var i2;
+    var keys;
+    var len;
+    var crypto = require("crypto");
+    var eddsaSupported = (function() {
+      if (typeof crypto.sign === "function" && typeof crypto.verify === "function") {
+        var key = "-----BEGIN PRIVATE KEY-----\r\nMC4CAQAwBQYDK2VwBCIEIHKj+sVa9WcD/q2DJUJaf43Kptc8xYuUQA4bOFj9vC8T\r\n-----END PRIVATE KEY-----";
+        var data = Buffer.from("a");
+        var sig;
+        var verified;
+        try {
+          sig = crypto.sign(null, data, key);
+          verified = crypto.verify(null, data, key, sig);
+        } catch (ex) {
+        }
+        return Buffer.isBuffer(sig) && sig.length === 64 && verified === true;
+      }
+      return false;
+    })();
+    var curve25519Supported = typeof crypto.diffieHellman === "function" && typeof crypto.generateKeyPairSync === "function" && typeof crypto.createPublicKey === "function";
+    var MESSAGE = exports2.MESSAGE = {
+      // Transport layer protocol -- generic (1-19)
+      DISCONNECT: 1,
+      IGNORE: 2,
+      UNIMPLEMENTED: 3,
+      DEBUG: 4,
+      SERVICE_REQUEST: 5,
+      SERVICE_ACCEPT: 6,
+      // Transport layer protocol -- algorithm negotiation (20-29)
+      KEXINIT: 20,
+      NEWKEYS: 21,
+      // Transport layer protocol -- key exchange method-specific (30-49)
+      // User auth protocol -- generic (50-59)
+      USERAUTH_REQUEST: 50,
+      USERAUTH_FAILURE: 51,
+      USERAUTH_SUCCESS: 52,
+      USERAUTH_BANNER: 53,
+      // User auth protocol -- user auth method-specific (60-79)
+      // Connection protocol -- generic (80-89)
+      GLOBAL_REQUEST: 80,
+      REQUEST_SUCCESS: 81,
+      REQUEST_FAILURE: 82,
+      // Connection protocol -- channel-related (90-127)
+      CHANNEL_OPEN: 90,
+      CHANNEL_OPEN_CONFIRMATION: 91,
+      CHANNEL_OPEN_FAILURE: 92,
+      CHANNEL_WINDOW_ADJUST: 93,
+      CHANNEL_DATA: 94,
+      CHANNEL_EXTENDED_DATA: 95,
+      CHANNEL_EOF: 96,
+      CHANNEL_CLOSE: 97,
+      CHANNEL_REQUEST: 98,
+      CHANNEL_SUCCESS: 99,
+      CHANNEL_FAILURE: 100
+      // Reserved for client protocols (128-191)
+      // Local extensions (192-155)
+    };
+    for (i2 = 0, keys = Object.keys(MESSAGE), len = keys.length; i2 < len; ++i2)
+      MESSAGE[MESSAGE[keys[i2]]] = keys[i2];
+    MESSAGE.KEXDH_INIT = 30;
+    MESSAGE.KEXDH_REPLY = 31;
+    MESSAGE.KEXDH_GEX_REQUEST = 34;
+    MESSAGE.KEXDH_GEX_GROUP = 31;
+    MESSAGE.KEXDH_GEX_INIT = 32;
+    MESSAGE.KEXDH_GEX_REPLY = 33;
+    MESSAGE.KEXECDH_INIT = 30;
+    MESSAGE.KEXECDH_REPLY = 31;
+    MESSAGE.USERAUTH_PASSWD_CHANGEREQ = 60;
+    MESSAGE.USERAUTH_PK_OK = 60;
+    MESSAGE.USERAUTH_INFO_REQUEST = 60;
+    MESSAGE.USERAUTH_INFO_RESPONSE = 61;
+    var DYNAMIC_KEXDH_MESSAGE = exports2.DYNAMIC_KEXDH_MESSAGE = {};
+    DYNAMIC_KEXDH_MESSAGE[MESSAGE.KEXDH_GEX_GROUP] = "KEXDH_GEX_GROUP";
+    DYNAMIC_KEXDH_MESSAGE[MESSAGE.KEXDH_GEX_REPLY] = "KEXDH_GEX_REPLY";
+    var KEXDH_MESSAGE = exports2.KEXDH_MESSAGE = {};
+    KEXDH_MESSAGE[MESSAGE.KEXDH_INIT] = "KEXDH_INIT";
+    KEXDH_MESSAGE[MESSAGE.KEXDH_REPLY] = "KEXDH_REPLY";
+    var DISCONNECT_REASON = exports2.DISCONNECT_REASON = {
+      HOST_NOT_ALLOWED_TO_CONNECT: 1,
+      PROTOCOL_ERROR: 2,
+      KEY_EXCHANGE_FAILED: 3,
+      RESERVED: 4,
+      MAC_ERROR: 5,
+      COMPRESSION_ERROR: 6,
+      SERVICE_NOT_AVAILABLE: 7,
+      PROTOCOL_VERSION_NOT_SUPPORTED: 8,
+      HOST_KEY_NOT_VERIFIABLE: 9,
+      CONNECTION_LOST: 10,
+      BY_APPLICATION: 11,
+      TOO_MANY_CONNECTIONS: 12,
+      AUTH_CANCELED_BY_USER: 13,
+      NO_MORE_AUTH_METHODS_AVAILABLE: 14,
+      ILLEGAL_USER_NAME: 15
+    };
+    for (i2 = 0, keys = Object.keys(DISCONNECT_REASON), len = keys.length; i2 < len; ++i2) {
+      DISCONNECT_REASON[DISCONNECT_REASON[keys[i2]]] = keys[i2];
+    }
+    var CHANNEL_OPEN_FAILURE = exports2.CHANNEL_OPEN_FAILURE = {
+      ADMINISTRATIVELY_PROHIBITED: 1,
+      CONNECT_FAILED: 2,
+      UNKNOWN_CHANNEL_TYPE: 3,
+      RESOURCE_SHORTAGE: 4
+    };
+    for (i2 = 0, keys = Object.keys(CHANNEL_OPEN_FAILURE), len = keys.length; i2 < len; ++i2) {
+      CHANNEL_OPEN_FAILURE[CHANNEL_OPEN_FAILURE[keys[i2]]] = keys[i2];
+    }
+    var TERMINAL_MODE = exports2.TERMINAL_MODE = {
+      TTY_OP_END: 0,
+      // Indicates end of options.
+      VINTR: 1,
+      // Interrupt character; 255 if none. Similarly for the
+      //  other characters.  Not all of these characters are
+      //  supported on all systems.
+      VQUIT: 2,
+      // The quit character (sends SIGQUIT signal on POSIX
+      //  systems).
+      VERASE: 3,
+      // Erase the character to left of the cursor.
+      VKILL: 4,
+      // Kill the current input line.
+      VEOF: 5,
+      // End-of-file character (sends EOF from the terminal).
+      VEOL: 6,
+      // End-of-line character in addition to carriage return
+      //  and/or linefeed.
+      VEOL2: 7,
+      // Additional end-of-line character.
+      VSTART: 8,
+      // Continues paused output (normally control-Q).
+      VSTOP: 9,
+      // Pauses output (normally control-S).
+      VSUSP: 10,
+      // Suspends the current program.
+      VDSUSP: 11,
+      // Another suspend character.
+      VREPRINT: 12,
+      // Reprints the current input line.
+      VWERASE: 13,
+      // Erases a word left of cursor.
+      VLNEXT: 14,
+      // Enter the next character typed literally, even if it
+      //  is a special character
+      VFLUSH: 15,
+      // Character to flush output.
+      VSWTCH: 16,
+      // Switch to a different shell layer.
+      VSTATUS: 17,
+      // Prints system status line (load, command, pid, etc).
+      VDISCARD: 18,
+      // Toggles the flushing of terminal output.
+      IGNPAR: 30,
+      // The ignore parity flag.  The parameter SHOULD be 0
+      //  if this flag is FALSE, and 1 if it is TRUE.
+      PARMRK: 31,
+      // Mark parity and framing errors.
+      INPCK: 32,
+      // Enable checking of parity errors.
+      ISTRIP: 33,
+      // Strip 8th bit off characters.
+      INLCR: 34,
+      // Map NL into CR on input.
+      IGNCR: 35,
+      // Ignore CR on input.
+      ICRNL: 36,
+      // Map CR to NL on input.
+      IUCLC: 37,
+      // Translate uppercase characters to lowercase.
+      IXON: 38,
+      // Enable output flow control.
+      IXANY: 39,
+      // Any char will restart after stop.
+      IXOFF: 40,
+      // Enable input flow control.
+      IMAXBEL: 41,
+      // Ring bell on input queue full.
+      ISIG: 50,
+      // Enable signals INTR, QUIT, [D]SUSP.
+      ICANON: 51,
+      // Canonicalize input lines.
+      XCASE: 52,
+      // Enable input and output of uppercase characters by
+      //  preceding their lowercase equivalents with "\".
+      ECHO: 53,
+      // Enable echoing.
+      ECHOE: 54,
+      // Visually erase chars.
+      ECHOK: 55,
+      // Kill character discards current line.
+      ECHONL: 56,
+      // Echo NL even if ECHO is off.
+      NOFLSH: 57,
+      // Don't flush after interrupt.
+      TOSTOP: 58,
+      // Stop background jobs from output.
+      IEXTEN: 59,
+      // Enable extensions.
+      ECHOCTL: 60,
+      // Echo control characters as ^(Char).
+      ECHOKE: 61,
+      // Visual erase for line kill.
+      PENDIN: 62,
+      // Retype pending input.
+      OPOST: 70,
+      // Enable output processing.
+      OLCUC: 71,
+      // Convert lowercase to uppercase.
+      ONLCR: 72,
+      // Map NL to CR-NL.
+      OCRNL: 73,
+      // Translate carriage return to newline (output).
+      ONOCR: 74,
+      // Translate newline to carriage return-newline
+      // (output).
+      ONLRET: 75,
+      // Newline performs a carriage return (output).
+      CS7: 90,
+      // 7 bit mode.
+      CS8: 91,
+      // 8 bit mode.
+      PARENB: 92,
+      // Parity enable.
+      PARODD: 93,
+      // Odd parity, else even.
+      TTY_OP_ISPEED: 128,
+      // Specifies the input baud rate in bits per second.
+      TTY_OP_OSPEED: 129
+      // Specifies the output baud rate in bits per second.
+    };
+    for (i2 = 0, keys = Object.keys(TERMINAL_MODE), len = keys.length; i2 < len; ++i2)
+      TERMINAL_MODE[TERMINAL_MODE[keys[i2]]] = keys[i2];
+    var CHANNEL_EXTENDED_DATATYPE = exports2.CHANNEL_EXTENDED_DATATYPE = {
+      STDERR: 1
+    };
+    for (i2 = 0, keys = Object.keys(CHANNEL_EXTENDED_DATATYPE), len = keys.length; i2 < len; ++i2) {
+      CHANNEL_EXTENDED_DATATYPE[CHANNEL_EXTENDED_DATATYPE[keys[i2]]] = keys[i2];
+    }
+    exports2.SIGNALS = [
+      "ABRT",
+      "ALRM",
+      "FPE",
+      "HUP",
+      "ILL",
+      "INT",
+      "QUIT",
+      "SEGV",
+      "TERM",
+      "USR1",
+      "USR2",
+      "KILL",
+      "PIPE"
+    ];
+    var DEFAULT_KEX = [
+      // https://tools.ietf.org/html/rfc5656#section-10.1
+      "ecdh-sha2-nistp256",
+      "ecdh-sha2-nistp384",
+      "ecdh-sha2-nistp521",
+      // https://tools.ietf.org/html/rfc4419#section-4
+      "diffie-hellman-group-exchange-sha256",
+      "diffie-hellman-group14-sha256",
+      "diffie-hellman-group16-sha512",
+      "diffie-hellman-group18-sha512",
+      "diffie-hellman-group14-sha1"
+      // REQUIRED
+    ];
+    if (curve25519Supported) {
+      DEFAULT_KEX.unshift("curve25519-sha256");
+      DEFAULT_KEX.unshift("curve25519-sha256@libssh.org");
+    }
+    var SUPPORTED_KEX = [
+      // https://tools.ietf.org/html/rfc4419#section-4
+      "diffie-hellman-group-exchange-sha1",
+      "diffie-hellman-group1-sha1"
+      // REQUIRED
+    ];
+    var KEX_BUF = Buffer.from(DEFAULT_KEX.join(","), "ascii");
+    SUPPORTED_KEX = DEFAULT_KEX.concat(SUPPORTED_KEX);
+    var DEFAULT_SERVER_HOST_KEY = [
+      "ecdsa-sha2-nistp256",
+      "ecdsa-sha2-nistp384",
+      "ecdsa-sha2-nistp521",
+      "ssh-rsa"
+    ];
+    if (eddsaSupported)
+      DEFAULT_SERVER_HOST_KEY.unshift("ssh-ed25519");
+    var SUPPORTED_SERVER_HOST_KEY = [
+      "ssh-dss"
+    ];
+    var SERVER_HOST_KEY_BUF = Buffer.from(
+      DEFAULT_SERVER_HOST_KEY.join(","),
+      "ascii"
+    );
+    SUPPORTED_SERVER_HOST_KEY = DEFAULT_SERVER_HOST_KEY.concat(
+      SUPPORTED_SERVER_HOST_KEY
+    );
+    var DEFAULT_CIPHER = [
+      // http://tools.ietf.org/html/rfc4344#section-4
+      "aes128-ctr",
+      "aes192-ctr",
+      "aes256-ctr",
+      // http://tools.ietf.org/html/rfc5647
+      "aes128-gcm",
+      "aes128-gcm@openssh.com",
+      "aes256-gcm",
+      "aes256-gcm@openssh.com"
+    ];
+    var SUPPORTED_CIPHER = [
+      "aes256-cbc",
+      "aes192-cbc",
+      "aes128-cbc",
+      "blowfish-cbc",
+      "3des-cbc",
+      // http://tools.ietf.org/html/rfc4345#section-4:
+      "arcfour256",
+      "arcfour128",
+      "cast128-cbc",
+      "arcfour"
+    ];
+    var CIPHER_BUF = Buffer.from(DEFAULT_CIPHER.join(","), "ascii");
+    SUPPORTED_CIPHER = DEFAULT_CIPHER.concat(SUPPORTED_CIPHER);
+    var DEFAULT_HMAC = [
+      "hmac-sha2-256",
+      "hmac-sha2-512",
+      "hmac-sha1"
+    ];
+    var SUPPORTED_HMAC = [
+      "hmac-md5",
+      "hmac-sha2-256-96",
+      // first 96 bits of HMAC-SHA256
+      "hmac-sha2-512-96",
+      // first 96 bits of HMAC-SHA512
+      "hmac-ripemd160",
+      "hmac-sha1-96",
+      // first 96 bits of HMAC-SHA1
+      "hmac-md5-96"
+      // first 96 bits of HMAC-MD5
+    ];
+    var HMAC_BUF = Buffer.from(DEFAULT_HMAC.join(","), "ascii");
+    SUPPORTED_HMAC = DEFAULT_HMAC.concat(SUPPORTED_HMAC);
+    var DEFAULT_COMPRESS = [
+      "none",
+      "zlib@openssh.com",
+      // ZLIB (LZ77) compression, except
+      // compression/decompression does not start until after
+      // successful user authentication
+      "zlib"
+      // ZLIB (LZ77) compression
+    ];
+    var SUPPORTED_COMPRESS = [];
+    var COMPRESS_BUF = Buffer.from(DEFAULT_COMPRESS.join(","), "ascii");
+    SUPPORTED_COMPRESS = DEFAULT_COMPRESS.concat(SUPPORTED_COMPRESS);
+    function makeCipherInfo(blockLen, keyLen, ivLen, authLen, discardLen, stream2) {
+      return {
+        blockLen,
+        keyLen,
+        ivLen: ivLen === 0 ? blockLen : ivLen,
+        authLen,
+        discardLen,
+        stream: stream2
+      };
+    }
+    exports2.CIPHER_INFO = {
+      "aes128-gcm": makeCipherInfo(16, 16, 12, 16, 0, false),
+      "aes256-gcm": makeCipherInfo(16, 32, 12, 16, 0, false),
+      "aes128-gcm@openssh.com": makeCipherInfo(16, 16, 12, 16, 0, false),
+      "aes256-gcm@openssh.com": makeCipherInfo(16, 32, 12, 16, 0, false),
+      "aes128-cbc": makeCipherInfo(16, 16, 0, 0, 0, false),
+      "aes192-cbc": makeCipherInfo(16, 24, 0, 0, 0, false),
+      "aes256-cbc": makeCipherInfo(16, 32, 0, 0, 0, false),
+      "rijndael-cbc@lysator.liu.se": makeCipherInfo(16, 32, 0, 0, 0, false),
+      "3des-cbc": makeCipherInfo(8, 24, 0, 0, 0, false),
+      "blowfish-cbc": makeCipherInfo(8, 16, 0, 0, 0, false),
+      "idea-cbc": makeCipherInfo(8, 16, 0, 0, 0, false),
+      "cast128-cbc": makeCipherInfo(8, 16, 0, 0, 0, false),
+      "camellia128-cbc": makeCipherInfo(16, 16, 0, 0, 0, false),
+      "camellia192-cbc": makeCipherInfo(16, 24, 0, 0, 0, false),
+      "camellia256-cbc": makeCipherInfo(16, 32, 0, 0, 0, false),
+      "camellia128-cbc@openssh.com": makeCipherInfo(16, 16, 0, 0, 0, false),
+      "camellia192-cbc@openssh.com": makeCipherInfo(16, 24, 0, 0, 0, false),
+      "camellia256-cbc@openssh.com": makeCipherInfo(16, 32, 0, 0, 0, false),
+      "aes128-ctr": makeCipherInfo(16, 16, 0, 0, 0, false),
+      "aes192-ctr": makeCipherInfo(16, 24, 0, 0, 0, false),
+      "aes256-ctr": makeCipherInfo(16, 32, 0, 0, 0, false),
+      "3des-ctr": makeCipherInfo(8, 24, 0, 0, 0, false),
+      "blowfish-ctr": makeCipherInfo(8, 16, 0, 0, 0, false),
+      "cast128-ctr": makeCipherInfo(8, 16, 0, 0, 0, false),
+      "camellia128-ctr": makeCipherInfo(16, 16, 0, 0, 0, false),
+      "camellia192-ctr": makeCipherInfo(16, 24, 0, 0, 0, false),
+      "camellia256-ctr": makeCipherInfo(16, 32, 0, 0, 0, false),
+      "camellia128-ctr@openssh.com": makeCipherInfo(16, 16, 0, 0, 0, false),
+      "camellia192-ctr@openssh.com": makeCipherInfo(16, 24, 0, 0, 0, false),
+      "camellia256-ctr@openssh.com": makeCipherInfo(16, 32, 0, 0, 0, false),
+      /* The "arcfour128" algorithm is the RC4 cipher, as described in
+           [SCHNEIER], using a 128-bit key.  The first 1536 bytes of keystream
+           generated by the cipher MUST be discarded, and the first byte of the
+           first encrypted packet MUST be encrypted using the 1537th byte of
+           keystream.
+      
+           -- http://tools.ietf.org/html/rfc4345#section-4 */
+      "arcfour": makeCipherInfo(8, 16, 0, 0, 1536, true),
+      "arcfour128": makeCipherInfo(8, 16, 0, 0, 1536, true),
+      "arcfour256": makeCipherInfo(8, 32, 0, 0, 1536, true),
+      "arcfour512": makeCipherInfo(8, 64, 0, 0, 1536, true)
+    };
+    function makeHMACInfo(len2, actualLen) {
+      return { len: len2, actualLen };
+    }
+    exports2.HMAC_INFO = {
+      "hmac-md5": makeHMACInfo(16, 16),
+      "hmac-md5-96": makeHMACInfo(16, 12),
+      "hmac-ripemd160": makeHMACInfo(20, 20),
+      "hmac-sha1": makeHMACInfo(20, 20),
+      "hmac-sha1-96": makeHMACInfo(20, 12),
+      "hmac-sha2-256": makeHMACInfo(32, 32),
+      "hmac-sha2-256-96": makeHMACInfo(32, 12),
+      "hmac-sha2-512": makeHMACInfo(64, 64),
+      "hmac-sha2-512-96": makeHMACInfo(64, 12)
+    };
+    exports2.ALGORITHMS = {
+      KEX: DEFAULT_KEX,
+      KEX_BUF,
+      SUPPORTED_KEX,
+      SERVER_HOST_KEY: DEFAULT_SERVER_HOST_KEY,
+      SERVER_HOST_KEY_BUF,
+      SUPPORTED_SERVER_HOST_KEY,
+      CIPHER: DEFAULT_CIPHER,
+      CIPHER_BUF,
+      SUPPORTED_CIPHER,
+      HMAC: DEFAULT_HMAC,
+      HMAC_BUF,
+      SUPPORTED_HMAC,
+      COMPRESS: DEFAULT_COMPRESS,
+      COMPRESS_BUF,
+      SUPPORTED_COMPRESS
+    };
+    exports2.SSH_TO_OPENSSL = {
+      // ECDH key exchange
+      "ecdh-sha2-nistp256": "prime256v1",
+      // OpenSSL's name for 'secp256r1'
+      "ecdh-sha2-nistp384": "secp384r1",
+      "ecdh-sha2-nistp521": "secp521r1",
+      // Ciphers
+      "aes128-gcm": "aes-128-gcm",
+      "aes256-gcm": "aes-256-gcm",
+      "aes128-gcm@openssh.com": "aes-128-gcm",
+      "aes256-gcm@openssh.com": "aes-256-gcm",
+      "3des-cbc": "des-ede3-cbc",
+      "blowfish-cbc": "bf-cbc",
+      "aes256-cbc": "aes-256-cbc",
+      "aes192-cbc": "aes-192-cbc",
+      "aes128-cbc": "aes-128-cbc",
+      "idea-cbc": "idea-cbc",
+      "cast128-cbc": "cast-cbc",
+      "rijndael-cbc@lysator.liu.se": "aes-256-cbc",
+      "arcfour128": "rc4",
+      "arcfour256": "rc4",
+      "arcfour512": "rc4",
+      "arcfour": "rc4",
+      "camellia128-cbc": "camellia-128-cbc",
+      "camellia192-cbc": "camellia-192-cbc",
+      "camellia256-cbc": "camellia-256-cbc",
+      "camellia128-cbc@openssh.com": "camellia-128-cbc",
+      "camellia192-cbc@openssh.com": "camellia-192-cbc",
+      "camellia256-cbc@openssh.com": "camellia-256-cbc",
+      "3des-ctr": "des-ede3",
+      "blowfish-ctr": "bf-ecb",
+      "aes256-ctr": "aes-256-ctr",
+      "aes192-ctr": "aes-192-ctr",
+      "aes128-ctr": "aes-128-ctr",
+      "cast128-ctr": "cast5-ecb",
+      "camellia128-ctr": "camellia-128-ecb",
+      "camellia192-ctr": "camellia-192-ecb",
+      "camellia256-ctr": "camellia-256-ecb",
+      "camellia128-ctr@openssh.com": "camellia-128-ecb",
+      "camellia192-ctr@openssh.com": "camellia-192-ecb",
+      "camellia256-ctr@openssh.com": "camellia-256-ecb",
+      // HMAC
+      "hmac-sha1-96": "sha1",
+      "hmac-sha1": "sha1",
+      "hmac-sha2-256": "sha256",
+      "hmac-sha2-256-96": "sha256",
+      "hmac-sha2-512": "sha512",
+      "hmac-sha2-512-96": "sha512",
+      "hmac-md5-96": "md5",
+      "hmac-md5": "md5",
+      "hmac-ripemd160": "ripemd160"
+    };
+    var BUGS = exports2.BUGS = {
+      BAD_DHGEX: 1,
+      OLD_EXIT: 2,
+      DYN_RPORT_BUG: 4
+    };
+    exports2.BUGGY_IMPLS = [
+      ["Cisco-1.25", BUGS.BAD_DHGEX],
+      [/^[0-9.]+$/, BUGS.OLD_EXIT],
+      // old SSH.com implementations
+      [/^OpenSSH_5\.\d+/, BUGS.DYN_RPORT_BUG]
+    ];
+    exports2.EDDSA_SUPPORTED = eddsaSupported;
+    exports2.CURVE25519_SUPPORTED = curve25519Supported;
+  }
+});
+
+// node_modules/ssh2-streams/lib/jsbn.js
+var require_jsbn = __commonJS({
+  "node_modules/ssh2-streams/lib/jsbn.js"(exports2, module2) {
+    var dbits;
+    var canary = 244837814094590;
+    var j_lm = (canary & 16777215) == 15715070;
+    function BigInteger(a2, b, c3) {
+      if (a2 != null)
+        if ("number" == typeof a2) this.fromNumber(a2, b, c3);
+        else if (b == null && "string" != typeof a2) this.fromString(a2, 256);
+        else this.fromString(a2, b);
+    }
+    function nbi() {
+      return new BigInteger(null);
+    }
+    function am3(i2, x, w, j, c3, n2) {
+      var xl = x & 16383, xh = x >> 14;
+      while (--n2 >= 0) {
+        var l = this[i2] & 16383;
+        var h2 = this[i2++] >> 14;
+        var m = xh * l + h2 * xl;
+        l = xl * l + ((m & 16383) << 14) + w[j] + c3;
+        c3 = (l >> 28) + (m >> 14) + xh * h2;
+        w[j++] = l & 268435455;
+      }
+      return c3;
+    }
+    BigInteger.prototype.am = am3;
+    dbits = 28;
+    BigInteger.prototype.DB = dbits;
+    BigInteger.prototype.DM = (1 << dbits) - 1;
+    BigInteger.prototype.DV = 1 << dbits;
+    var BI_FP = 52;
+    BigInteger.prototype.FV = Math.pow(2, BI_FP);
+    BigInteger.prototype.F1 = BI_FP - dbits;
+    BigInteger.prototype.F2 = 2 * dbits - BI_FP;
+    var BI_RM = "0123456789abcdefghijklmnopqrstuvwxyz";
+    var BI_RC = new Array();
+    var rr;
+    var vv;
+    rr = "0".charCodeAt(0);
+    for (vv = 0; vv <= 9; ++vv) BI_RC[rr++] = vv;
+    rr = "a".charCodeAt(0);
+    for (vv = 10; vv < 36; ++vv) BI_RC[rr++] = vv;
+    rr = "A".charCodeAt(0);
+    for (vv = 10; vv < 36; ++vv) BI_RC[rr++] = vv;
+    function int2char(n2) {
+      return BI_RM.charAt(n2);
+    }
+    function intAt(s, i2) {
+      var c3 = BI_RC[s.charCodeAt(i2)];
+      return c3 == null ? -1 : c3;
+    }
+    function bnpCopyTo(r) {
+      for (var i2 = this.t - 1; i2 >= 0; --i2) r[i2] = this[i2];
+      r.t = this.t;
+      r.s = this.s;
+    }
+    function bnpFromInt(x) {
+      this.t = 1;
+      this.s = x < 0 ? -1 : 0;
+      if (x > 0) this[0] = x;
+      else if (x < -1) this[0] = x + this.DV;
+      else this.t = 0;
+    }
+    function nbv(i2) {
+      var r = nbi();
+      r.fromInt(i2);
+      return r;
+    }
+    function bnpFromString(s, b) {
+      var k;
+      if (b == 16) k = 4;
+      else if (b == 8) k = 3;
+      else if (b == 256) k = 8;
+      else if (b == 2) k = 1;
+      else if (b == 32) k = 5;
+      else if (b == 4) k = 2;
+      else {
+        this.fromRadix(s, b);
+        return;
+      }
+      this.t = 0;
+      this.s = 0;
+      var i2 = s.length, mi = false, sh = 0;
+      while (--i2 >= 0) {
+        var x = k == 8 ? s[i2] & 255 : intAt(s, i2);
+        if (x < 0) {
+          if (s.charAt(i2) == "-") mi = true;
+          continue;
+        }
+        mi = false;
+        if (sh == 0)
+          this[this.t++] = x;
+        else if (sh + k > this.DB) {
+          this[this.t - 1] |= (x & (1 << this.DB - sh) - 1) << sh;
+          this[this.t++] = x >> this.DB - sh;
+        } else
+          this[this.t - 1] |= x << sh;
+        sh += k;
+        if (sh >= this.DB) sh -= this.DB;
+      }
+      if (k == 8 && (s[0] & 128) != 0) {
+        this.s = -1;
+        if (sh > 0) this[this.t - 1] |= (1 << this.DB - sh) - 1 << sh;
+      }
+      this.clamp();
+      if (mi) BigInteger.ZERO.subTo(this, this);
+    }
+    function bnpClamp() {
+      var c3 = this.s & this.DM;
+      while (this.t > 0 && this[this.t - 1] == c3) --this.t;
+    }
+    function bnToString(b) {
+      if (this.s < 0) return "-" + this.negate().toString(b);
+      var k;
+      if (b == 16) k = 4;
+      else if (b == 8) k = 3;
+      else if (b == 2) k = 1;
+      else if (b == 32) k = 5;
+      else if (b == 4) k = 2;
+      else return this.toRadix(b);
+      var km = (1 << k) - 1, d, m = false, r = "", i2 = this.t;
+      var p = this.DB - i2 * this.DB % k;
+      if (i2-- > 0) {
+        if (p < this.DB && (d = this[i2] >> p) > 0) {
+          m = true;
+          r = int2char(d);
+        }
+        while (i2 >= 0) {
+          if (p < k) {
+            d = (this[i2] & (1 << p) - 1) << k - p;
+            d |= this[--i2] >> (p += this.DB - k);
+          } else {
+            d = this[i2] >> (p -= k) & km;
+            if (p <= 0) {
+              p += this.DB;
+              --i2;
+            }
+          }
+          if (d > 0) m = true;
+          if (m) r += int2char(d);
+        }
+      }
+      return m ? r : "0";
+    }
+    function bnNegate() {
+      var r = nbi();
+      BigInteger.ZERO.subTo(this, r);
+      return r;
+    }
+    function bnAbs() {
+      return this.s < 0 ? this.negate() : this;
+    }
+    function bnCompareTo(a2) {
+      var r = this.s - a2.s;
+      if (r != 0) return r;
+      var i2 = this.t;
+      r = i2 - a2.t;
+      if (r != 0) return this.s < 0 ? -r : r;
+      while (--i2 >= 0) if ((r = this[i2] - a2[i2]) != 0) return r;
+      return 0;
+    }
+    function nbits(x) {
+      var r = 1, t;
+      if ((t = x >>> 16) != 0) {
+        x = t;
+        r += 16;
+      }
+      if ((t = x >> 8) != 0) {
+        x = t;
+        r += 8;
+      }
+      if ((t = x >> 4) != 0) {
+        x = t;
+        r += 4;
+      }
+      if ((t = x >> 2) != 0) {
+        x = t;
+        r += 2;
+      }
+      if ((t = x >> 1) != 0) {
+        x = t;
+        r += 1;
+      }
+      return r;
+    }
+    function bnBitLength() {
+      if (this.t <= 0) return 0;
+      return this.DB * (this.t - 1) + nbits(this[this.t - 1] ^ this.s & this.DM);
+    }
+    function bnpDLShiftTo(n2, r) {
+      var i2;
+      for (i2 = this.t - 1; i2 >= 0; --i2) r[i2 + n2] = this[i2];
+      for (i2 = n2 - 1; i2 >= 0; --i2) r[i2] = 0;
+      r.t = this.t + n2;
+      r.s = this.s;
+    }
+    function bnpDRShiftTo(n2, r) {
+      for (var i2 = n2; i2 < this.t; ++i2) r[i2 - n2] = this[i2];
+      r.t = Math.max(this.t - n2, 0);
+      r.s = this.s;
+    }
+    function bnpLShiftTo(n2, r) {
+      var bs = n2 % this.DB;
+      var cbs = this.DB - bs;
+      var bm = (1 << cbs) - 1;
+      var ds = Math.floor(n2 / this.DB), c3 = this.s << bs & this.DM, i2;
+      for (i2 = this.t - 1; i2 >= 0; --i2) {
+        r[i2 + ds + 1] = this[i2] >> cbs | c3;
+        c3 = (this[i2] & bm) << bs;
+      }
+      for (i2 = ds - 1; i2 >= 0; --i2) r[i2] = 0;
+      r[ds] = c3;
+      r.t = this.t + ds + 1;
+      r.s = this.s;
+      r.clamp();
+    }
+    function bnpRShiftTo(n2, r) {
+      r.s = this.s;
+      var ds = Math.floor(n2 / this.DB);
+      if (ds >= this.t) {
+        r.t = 0;
+        return;
+      }
+      var bs = n2 % this.DB;
+      var cbs = this.DB - bs;
+      var bm = (1 << bs) - 1;
+      r[0] = this[ds] >> bs;
+      for (var i2 = ds + 1; i2 < this.t; ++i2) {
+        r[i2 - ds - 1] |= (this[i2] & bm) << cbs;
+        r[i2 - ds] = this[i2] >> bs;
+      }
+      if (bs > 0) r[this.t - ds - 1] |= (this.s & bm) << cbs;
+      r.t = this.t - ds;
+      r.clamp();
+    }
+    function bnpSubTo(a2, r) {
+      var i2 = 0, c3 = 0, m = Math.min(a2.t, this.t);
+      while (i2 < m) {
+        c3 += this[i2] - a2[i2];
+        r[i2++] = c3 & this.DM;
+        c3 >>= this.DB;
+      }
+      if (a2.t < this.t) {
+        c3 -= a2.s;
+        while (i2 < this.t) {
+          c3 += this[i2];
+          r[i2++] = c3 & this.DM;
+          c3 >>= this.DB;
+        }
+        c3 += this.s;
+      } else {
+        c3 += this.s;
+        while (i2 < a2.t) {
+          c3 -= a2[i2];
+          r[i2++] = c3 & this.DM;
+          c3 >>= this.DB;
+        }
+        c3 -= a2.s;
+      }
+      r.s = c3 < 0 ? -1 : 0;
+      if (c3 < -1) r[i2++] = this.DV + c3;
+      else if (c3 > 0) r[i2++] = c3;
+      r.t = i2;
+      r.clamp();
+    }
+    function bnpMultiplyTo(a2, r) {
+      var x = this.abs(), y = a2.abs();
+      var i2 = x.t;
+      r.t = i2 + y.t;
+      while (--i2 >= 0) r[i2] = 0;
+      for (i2 = 0; i2 < y.t; ++i2) r[i2 + x.t] = x.am(0, y[i2], r, i2, 0, x.t);
+      r.s = 0;
+      r.clamp();
+      if (this.s != a2.s) BigInteger.ZERO.subTo(r, r);
+    }
+    function bnpSquareTo(r) {
+      var x = this.abs();
+      var i2 = r.t = 2 * x.t;
+      while (--i2 >= 0) r[i2] = 0;
+      for (i2 = 0; i2 < x.t - 1; ++i2) {
+        var c3 = x.am(i2, x[i2], r, 2 * i2, 0, 1);
+        if ((r[i2 + x.t] += x.am(i2 + 1, 2 * x[i2], r, 2 * i2 + 1, c3, x.t - i2 - 1)) >= x.DV) {
+          r[i2 + x.t] -= x.DV;
+          r[i2 + x.t + 1] = 1;
+        }
+      }
+      if (r.t > 0) r[r.t - 1] += x.am(i2, x[i2], r, 2 * i2, 0, 1);
+      r.s = 0;
+      r.clamp();
+    }
+    function bnpDivRemTo(m, q, r) {
+      var pm = m.abs();
+      if (pm.t <= 0) return;
+      var pt = this.abs();
+      if (pt.t < pm.t) {
+        if (q != null) q.fromInt(0);
+        if (r != null) this.copyTo(r);
+        return;
+      }
+      if (r == null) r = nbi();
+      var y = nbi(), ts = this.s, ms = m.s;
+      var nsh = this.DB - nbits(pm[pm.t - 1]);
+      if (nsh > 0) {
+        pm.lShiftTo(nsh, y);
+        pt.lShiftTo(nsh, r);
+      } else {
+        pm.copyTo(y);
+        pt.copyTo(r);
+      }
+      var ys = y.t;
+      var y0 = y[ys - 1];
+      if (y0 == 0) return;
+      var yt = y0 * (1 << this.F1) + (ys > 1 ? y[ys - 2] >> this.F2 : 0);
+      var d1 = this.FV / yt, d2 = (1 << this.F1) / yt, e = 1 << this.F2;
+      var i2 = r.t, j = i2 - ys, t = q == null ? nbi() : q;
+      y.dlShiftTo(j, t);
+      if (r.compareTo(t) >= 0) {
+        r[r.t++] = 1;
+        r.subTo(t, r);
+      }
+      BigInteger.ONE.dlShiftTo(ys, t);
+      t.subTo(y, y);
+      while (y.t < ys) y[y.t++] = 0;
+      while (--j >= 0) {
+        var qd = r[--i2] == y0 ? this.DM : Math.floor(r[i2] * d1 + (r[i2 - 1] + e) * d2);
+        if ((r[i2] += y.am(0, qd, r, j, 0, ys)) < qd) {
+          y.dlShiftTo(j, t);
+          r.subTo(t, r);
+          while (r[i2] < --qd) r.subTo(t, r);
+        }
+      }
+      if (q != null) {
+        r.drShiftTo(ys, q);
+        if (ts != ms) BigInteger.ZERO.subTo(q, q);
+      }
+      r.t = ys;
+      r.clamp();
+      if (nsh > 0) r.rShiftTo(nsh, r);
+      if (ts < 0) BigInteger.ZERO.subTo(r, r);
+    }
+    function bnMod(a2) {
+      var r = nbi();
+      this.abs().divRemTo(a2, null, r);
+      if (this.s < 0 && r.compareTo(BigInteger.ZERO) > 0) a2.subTo(r, r);
+      return r;
+    }
+    function Classic(m) {
+      this.m = m;
+    }
+    function cConvert(x) {
+      if (x.s < 0 || x.compareTo(this.m) >= 0) return x.mod(this.m);
+      else return x;
+    }
+    function cRevert(x) {
+      return x;
+    }
+    function cReduce(x) {
+      x.divRemTo(this.m, null, x);
+    }
+    function cMulTo(x, y, r) {
+      x.multiplyTo(y, r);
+      this.reduce(r);
+    }
+    function cSqrTo(x, r) {
+      x.squareTo(r);
+      this.reduce(r);
+    }
+    Classic.prototype.convert = cConvert;
+    Classic.prototype.revert = cRevert;
+    Classic.prototype.reduce = cReduce;
+    Classic.prototype.mulTo = cMulTo;
+    Classic.prototype.sqrTo = cSqrTo;
+    function bnpInvDigit() {
+      if (this.t < 1) return 0;
+      var x = this[0];
+      if ((x & 1) == 0) return 0;
+      var y = x & 3;
+      y = y * (2 - (x & 15) * y) & 15;
+      y = y * (2 - (x & 255) * y) & 255;
+      y = y * (2 - ((x & 65535) * y & 65535)) & 65535;
+      y = y * (2 - x * y % this.DV) % this.DV;
+      return y > 0 ? this.DV - y : -y;
+    }
+    function Montgomery(m) {
+      this.m = m;
+      this.mp = m.invDigit();
+      this.mpl = this.mp & 32767;
+      this.mph = this.mp >> 15;
+      this.um = (1 << m.DB - 15) - 1;
+      this.mt2 = 2 * m.t;
+    }
+    function montConvert(x) {
+      var r = nbi();
+      x.abs().dlShiftTo(this.m.t, r);
+      r.divRemTo(this.m, null, r);
+      if (x.s < 0 && r.compareTo(BigInteger.ZERO) > 0) this.m.subTo(r, r);
+      return r;
+    }
+    function montRevert(x) {
+      var r = nbi();
+      x.copyTo(r);
+      this.reduce(r);
+      return r;
+    }
+    function montReduce(x) {
+      while (x.t <= this.mt2)
+        x[x.t++] = 0;
+      for (var i2 = 0; i2 < this.m.t; ++i2) {
+        var j = x[i2] & 32767;
+        var u0 = j * this.mpl + ((j * this.mph + (x[i2] >> 15) * this.mpl & this.um) << 15) & x.DM;
+        j = i2 + this.m.t;
+        x[j] += this.m.am(0, u0, x, i2, 0, this.m.t);
+        while (x[j] >= x.DV) {
+          x[j] -= x.DV;
+          x[++j]++;
+        }
+      }
+      x.clamp();
+      x.drShiftTo(this.m.t, x);
+      if (x.compareTo(this.m) >= 0) x.subTo(this.m, x);
+    }
+    function montSqrTo(x, r) {
+      x.squareTo(r);
+      this.reduce(r);
+    }
+    function montMulTo(x, y, r) {
+      x.multiplyTo(y, r);
+      this.reduce(r);
+    }
+    Montgomery.prototype.convert = montConvert;
+    Montgomery.prototype.revert = montRevert;
+    Montgomery.prototype.reduce = montReduce;
+    Montgomery.prototype.mulTo = montMulTo;
+    Montgomery.prototype.sqrTo = montSqrTo;
+    function bnpIsEven() {
+      return (this.t > 0 ? this[0] & 1 : this.s) == 0;
+    }
+    function bnpExp(e, z2) {
+      if (e > 4294967295 || e < 1) return BigInteger.ONE;
+      var r = nbi(), r2 = nbi(), g = z2.convert(this), i2 = nbits(e) - 1;
+      g.copyTo(r);
+      while (--i2 >= 0) {
+        z2.sqrTo(r, r2);
+        if ((e & 1 << i2) > 0) z2.mulTo(r2, g, r);
+        else {
+          var t = r;
+          r = r2;
+          r2 = t;
+        }
+      }
+      return z2.revert(r);
+    }
+    function bnModPowInt(e, m) {
+      var z2;
+      if (e < 256 || m.isEven()) z2 = new Classic(m);
+      else z2 = new Montgomery(m);
+      return this.exp(e, z2);
+    }
+    BigInteger.prototype.copyTo = bnpCopyTo;
+    BigInteger.prototype.fromInt = bnpFromInt;
+    BigInteger.prototype.fromString = bnpFromString;
+    BigInteger.prototype.clamp = bnpClamp;
+    BigInteger.prototype.dlShiftTo = bnpDLShiftTo;
+    BigInteger.prototype.drShiftTo = bnpDRShiftTo;
+    BigInteger.prototype.lShiftTo = bnpLShiftTo;
+    BigInteger.prototype.rShiftTo = bnpRShiftTo;
+    BigInteger.prototype.subTo = bnpSubTo;
+    BigInteger.prototype.multiplyTo = bnpMultiplyTo;
+    BigInteger.prototype.squareTo = bnpSquareTo;
+    BigInteger.prototype.divRemTo = bnpDivRemTo;
+    BigInteger.prototype.invDigit = bnpInvDigit;
+    BigInteger.prototype.isEven = bnpIsEven;
+    BigInteger.prototype.exp = bnpExp;
+    BigInteger.prototype.toString = bnToString;
+    BigInteger.prototype.negate = bnNegate;
+    BigInteger.prototype.abs = bnAbs;
+    BigInteger.prototype.compareTo = bnCompareTo;
+    BigInteger.prototype.bitLength = bnBitLength;
+    BigInteger.prototype.mod = bnMod;
+    BigInteger.prototype.modPowInt = bnModPowInt;
+    BigInteger.ZERO = nbv(0);
+    BigInteger.ONE = nbv(1);
+    function bnClone() {
+      var r = nbi();
+      this.copyTo(r);
+      return r;
+    }
+    function bnIntValue() {
+      if (this.s < 0) {
+        if (this.t == 1) return this[0] - this.DV;
+        else if (this.t == 0) return -1;
+      } else if (this.t == 1) return this[0];
+      else if (this.t == 0) return 0;
+      return (this[1] & (1 << 32 - this.DB) - 1) << this.DB | this[0];
+    }
+    function bnByteValue() {
+      return this.t == 0 ? this.s : this[0] << 24 >> 24;
+    }
+    function bnShortValue() {
+      return this.t == 0 ? this.s : this[0] << 16 >> 16;
+    }
+    function bnpChunkSize(r) {
+      return Math.floor(Math.LN2 * this.DB / Math.log(r));
+    }
+    function bnSigNum() {
+      if (this.s < 0) return -1;
+      else if (this.t <= 0 || this.t == 1 && this[0] <= 0) return 0;
+      else return 1;
+    }
+    function bnpToRadix(b) {
+      if (b == null) b = 10;
+      if (this.signum() == 0 || b < 2 || b > 36) return "0";
+      var cs = this.chunkSize(b);
+      var a2 = Math.pow(b, cs);
+      var d = nbv(a2), y = nbi(), z2 = nbi(), r = "";
+      this.divRemTo(d, y, z2);
+      while (y.signum() > 0) {
+        r = (a2 + z2.intValue()).toString(b).substr(1) + r;
+        y.divRemTo(d, y, z2);
+      }
+      return z2.intValue().toString(b) + r;
+    }
+    function bnpFromRadix(s, b) {
+      this.fromInt(0);
+      if (b == null) b = 10;
+      var cs = this.chunkSize(b);
+      var d = Math.pow(b, cs), mi = false, j = 0, w = 0;
+      for (var i2 = 0; i2 < s.length; ++i2) {
+        var x = intAt(s, i2);
+        if (x < 0) {
+          if (s.charAt(i2) == "-" && this.signum() == 0) mi = true;
+          continue;
+        }
+        w = b * w + x;
+        if (++j >= cs) {
+          this.dMultiply(d);
+          this.dAddOffset(w, 0);
+          j = 0;
+          w = 0;
+        }
+      }
+      if (j > 0) {
+        this.dMultiply(Math.pow(b, j));
+        this.dAddOffset(w, 0);
+      }
+      if (mi) BigInteger.ZERO.subTo(this, this);
+    }
+    function bnpFromNumber(a2, b, c3) {
+      if ("number" == typeof b) {
+        if (a2 < 2) this.fromInt(1);
+        else {
+          this.fromNumber(a2, c3);
+          if (!this.testBit(a2 - 1))
+            this.bitwiseTo(BigInteger.ONE.shiftLeft(a2 - 1), op_or, this);
+          if (this.isEven()) this.dAddOffset(1, 0);
+          while (!this.isProbablePrime(b)) {
+            this.dAddOffset(2, 0);
+            if (this.bitLength() > a2) this.subTo(BigInteger.ONE.shiftLeft(a2 - 1), this);
+          }
+        }
+      } else {
+        var x = new Array(), t = a2 & 7;
+        x.length = (a2 >> 3) + 1;
+        b.nextBytes(x);
+        if (t > 0) x[0] &= (1 << t) - 1;
+        else x[0] = 0;
+        this.fromString(x, 256);
+      }
+    }
+    function bnToByteArray() {
+      var i2 = this.t, r = new Array();
+      r[0] = this.s;
+      var p = this.DB - i2 * this.DB % 8, d, k = 0;
+      if (i2-- > 0) {
+        if (p < this.DB && (d = this[i2] >> p) != (this.s & this.DM) >> p)
+          r[k++] = d | this.s << this.DB - p;
+        while (i2 >= 0) {
+          if (p < 8) {
+            d = (this[i2] & (1 << p) - 1) << 8 - p;
+            d |= this[--i2] >> (p += this.DB - 8);
+          } else {
+            d = this[i2] >> (p -= 8) & 255;
+            if (p <= 0) {
+              p += this.DB;
+              --i2;
+            }
+          }
+          if ((d & 128) != 0) d |= -256;
+          if (k == 0 && (this.s & 128) != (d & 128)) ++k;
+          if (k > 0 || d != this.s) r[k++] = d;
+        }
+      }
+      return r;
+    }
+    function bnEquals(a2) {
+      return this.compareTo(a2) == 0;
+    }
+    function bnMin(a2) {
+      return this.compareTo(a2) < 0 ? this : a2;
+    }
+    function bnMax(a2) {
+      return this.compareTo(a2) > 0 ? this : a2;
+    }
+    function bnpBitwiseTo(a2, op, r) {
+      var i2, f, m = Math.min(a2.t, this.t);
+      for (i2 = 0; i2 < m; ++i2) r[i2] = op(this[i2], a2[i2]);
+      if (a2.t < this.t) {
+        f = a2.s & this.DM;
+        for (i2 = m; i2 < this.t; ++i2) r[i2] = op(this[i2], f);
+        r.t = this.t;
+      } else {
+        f = this.s & this.DM;
+        for (i2 = m; i2 < a2.t; ++i2) r[i2] = op(f, a2[i2]);
+        r.t = a2.t;
+      }
+      r.s = op(this.s, a2.s);
+      r.clamp();
+    }
+    function op_and(x, y) {
+      return x & y;
+    }
+    function bnAnd(a2) {
+      var r = nbi();
+      this.bitwiseTo(a2, op_and, r);
+      return r;
+    }
+    function op_or(x, y) {
+      return x | y;
+    }
+    function bnOr(a2) {
+      var r = nbi();
+      this.bitwiseTo(a2, op_or, r);
+      return r;
+    }
+    function op_xor(x, y) {
+      return x ^ y;
+    }
+    function bnXor(a2) {
+      var r = nbi();
+      this.bitwiseTo(a2, op_xor, r);
+      return r;
+    }
+    function op_andnot(x, y) {
+      return x & ~y;
+    }
+    function bnAndNot(a2) {
+      var r = nbi();
+      this.bitwiseTo(a2, op_andnot, r);
+      return r;
+    }
+    function bnNot() {
+      var r = nbi();
+      for (var i2 = 0; i2 < this.t; ++i2) r[i2] = this.DM & ~this[i2];
+      r.t = this.t;
+      r.s = ~this.s;
+      return r;
+    }
+    function bnShiftLeft(n2) {
+      var r = nbi();
+      if (n2 < 0) this.rShiftTo(-n2, r);
+      else this.lShiftTo(n2, r);
+      return r;
+    }
+    function bnShiftRight(n2) {
+      var r = nbi();
+      if (n2 < 0) this.lShiftTo(-n2, r);
+      else this.rShiftTo(n2, r);
+      return r;
+    }
+    function lbit(x) {
+      if (x == 0) return -1;
+      var r = 0;
+      if ((x & 65535) == 0) {
+        x >>= 16;
+        r += 16;
+      }
+      if ((x & 255) == 0) {
+        x >>= 8;
+        r += 8;
+      }
+      if ((x & 15) == 0) {
+        x >>= 4;
+        r += 4;
+      }
+      if ((x & 3) == 0) {
+        x >>= 2;
+        r += 2;
+      }
+      if ((x & 1) == 0) ++r;
+      return r;
+    }
+    function bnGetLowestSetBit() {
+      for (var i2 = 0; i2 < this.t; ++i2)
+        if (this[i2] != 0) return i2 * this.DB + lbit(this[i2]);
+      if (this.s < 0) return this.t * this.DB;
+      return -1;
+    }
+    function cbit(x) {
+      var r = 0;
+      while (x != 0) {
+        x &= x - 1;
+        ++r;
+      }
+      return r;
+    }
+    function bnBitCount() {
+      var r = 0, x = this.s & this.DM;
+      for (var i2 = 0; i2 < this.t; ++i2) r += cbit(this[i2] ^ x);
+      return r;
+    }
+    function bnTestBit(n2) {
+      var j = Math.floor(n2 / this.DB);
+      if (j >= this.t) return this.s != 0;
+      return (this[j] & 1 << n2 % this.DB) != 0;
+    }
+    function bnpChangeBit(n2, op) {
+      var r = BigInteger.ONE.shiftLeft(n2);
+      this.bitwiseTo(r, op, r);
+      return r;
+    }
+    function bnSetBit(n2) {
+      return this.changeBit(n2, op_or);
+    }
+    function bnClearBit(n2) {
+      return this.changeBit(n2, op_andnot);
+    }
+    function bnFlipBit(n2) {
+      return this.changeBit(n2, op_xor);
+    }
+    function bnpAddTo(a2, r) {
+      var i2 = 0, c3 = 0, m = Math.min(a2.t, this.t);
+      while (i2 < m) {
+        c3 += this[i2] + a2[i2];
+        r[i2++] = c3 & this.DM;
+        c3 >>= this.DB;
+      }
+      if (a2.t < this.t) {
+        c3 += a2.s;
+        while (i2 < this.t) {
+          c3 += this[i2];
+          r[i2++] = c3 & this.DM;
+          c3 >>= this.DB;
+        }
+        c3 += this.s;
+      } else {
+        c3 += this.s;
+        while (i2 < a2.t) {
+          c3 += a2[i2];
+          r[i2++] = c3 & this.DM;
+          c3 >>= this.DB;
+        }
+        c3 += a2.s;
+      }
+      r.s = c3 < 0 ? -1 : 0;
+      if (c3 > 0) r[i2++] = c3;
+      else if (c3 < -1) r[i2++] = this.DV + c3;
+      r.t = i2;
+      r.clamp();
+    }
+    function bnAdd(a2) {
+      var r = nbi();
+      this.addTo(a2, r);
+      return r;
+    }
+    function bnSubtract(a2) {
+      var r = nbi();
+      this.subTo(a2, r);
+      return r;
+    }
+    function bnMultiply(a2) {
+      var r = nbi();
+      this.multiplyTo(a2, r);
+      return r;
+    }
+    function bnSquare() {
+      var r = nbi();
+      this.squareTo(r);
+      return r;
+    }
+    function bnDivide(a2) {
+      var r = nbi();
+      this.divRemTo(a2, r, null);
+      return r;
+    }
+    function bnRemainder(a2) {
+      var r = nbi();
+      this.divRemTo(a2, null, r);
+      return r;
+    }
+    function bnDivideAndRemainder(a2) {
+      var q = nbi(), r = nbi();
+      this.divRemTo(a2, q, r);
+      return new Array(q, r);
+    }
+    function bnpDMultiply(n2) {
+      this[this.t] = this.am(0, n2 - 1, this, 0, 0, this.t);
+      ++this.t;
+      this.clamp();
+    }
+    function bnpDAddOffset(n2, w) {
+      if (n2 == 0) return;
+      while (this.t <= w) this[this.t++] = 0;
+      this[w] += n2;
+      while (this[w] >= this.DV) {
+        this[w] -= this.DV;
+        if (++w >= this.t) this[this.t++] = 0;
+        ++this[w];
+      }
+    }
+    function NullExp() {
+    }
+    function nNop(x) {
+      return x;
+    }
+    function nMulTo(x, y, r) {
+      x.multiplyTo(y, r);
+    }
+    function nSqrTo(x, r) {
+      x.squareTo(r);
+    }
+    NullExp.prototype.convert = nNop;
+    NullExp.prototype.revert = nNop;
+    NullExp.prototype.mulTo = nMulTo;
+    NullExp.prototype.sqrTo = nSqrTo;
+    function bnPow(e) {
+      return this.exp(e, new NullExp());
+    }
+    function bnpMultiplyLowerTo(a2, n2, r) {
+      var i2 = Math.min(this.t + a2.t, n2);
+      r.s = 0;
+      r.t = i2;
+      while (i2 > 0) r[--i2] = 0;
+      var j;
+      for (j = r.t - this.t; i2 < j; ++i2) r[i2 + this.t] = this.am(0, a2[i2], r, i2, 0, this.t);
+      for (j = Math.min(a2.t, n2); i2 < j; ++i2) this.am(0, a2[i2], r, i2, 0, n2 - i2);
+      r.clamp();
+    }
+    function bnpMultiplyUpperTo(a2, n2, r) {
+      --n2;
+      var i2 = r.t = this.t + a2.t - n2;
+      r.s = 0;
+      while (--i2 >= 0) r[i2] = 0;
+      for (i2 = Math.max(n2 - this.t, 0); i2 < a2.t; ++i2)
+        r[this.t + i2 - n2] = this.am(n2 - i2, a2[i2], r, 0, 0, this.t + i2 - n2);
+      r.clamp();
+      r.drShiftTo(1, r);
+    }
+    function Barrett(m) {
+      this.r2 = nbi();
+      this.q3 = nbi();
+      BigInteger.ONE.dlShiftTo(2 * m.t, this.r2);
+      this.mu = this.r2.divide(m);
+      this.m = m;
+    }
+    function barrettConvert(x) {
+      if (x.s < 0 || x.t > 2 * this.m.t) return x.mod(this.m);
+      else if (x.compareTo(this.m) < 0) return x;
+      else {
+        var r = nbi();
+        x.copyTo(r);
+        this.reduce(r);
+        return r;
+      }
+    }
+    function barrettRevert(x) {
+      return x;
+    }
+    function barrettReduce(x) {
+      x.drShiftTo(this.m.t - 1, this.r2);
+      if (x.t > this.m.t + 1) {
+        x.t = this.m.t + 1;
+        x.clamp();
+      }
+      this.mu.multiplyUpperTo(this.r2, this.m.t + 1, this.q3);
+      this.m.multiplyLowerTo(this.q3, this.m.t + 1, this.r2);
+      while (x.compareTo(this.r2) < 0) x.dAddOffset(1, this.m.t + 1);
+      x.subTo(this.r2, x);
+      while (x.compareTo(this.m) >= 0) x.subTo(this.m, x);
+    }
+    function barrettSqrTo(x, r) {
+      x.squareTo(r);
+      this.reduce(r);
+    }
+    function barrettMulTo(x, y, r) {
+      x.multiplyTo(y, r);
+      this.reduce(r);
+    }
+    Barrett.prototype.convert = barrettConvert;
+    Barrett.prototype.revert = barrettRevert;
+    Barrett.prototype.reduce = barrettReduce;
+    Barrett.prototype.mulTo = barrettMulTo;
+    Barrett.prototype.sqrTo = barrettSqrTo;
+    function bnModPow(e, m) {
+      var i2 = e.bitLength(), k, r = nbv(1), z2;
+      if (i2 <= 0) return r;
+      else if (i2 < 18) k = 1;
+      else if (i2 < 48) k = 3;
+      else if (i2 < 144) k = 4;
+      else if (i2 < 768) k = 5;
+      else k = 6;
+      if (i2 < 8)
+        z2 = new Classic(m);
+      else if (m.isEven())
+        z2 = new Barrett(m);
+      else
+        z2 = new Montgomery(m);
+      var g = new Array(), n2 = 3, k1 = k - 1, km = (1 << k) - 1;
+      g[1] = z2.convert(this);
+      if (k > 1) {
+        var g2 = nbi();
+        z2.sqrTo(g[1], g2);
+        while (n2 <= km) {
+          g[n2] = nbi();
+          z2.mulTo(g2, g[n2 - 2], g[n2]);
+          n2 += 2;
+        }
+      }
+      var j = e.t - 1, w, is1 = true, r2 = nbi(), t;
+      i2 = nbits(e[j]) - 1;
+      while (j >= 0) {
+        if (i2 >= k1) w = e[j] >> i2 - k1 & km;
+        else {
+          w = (e[j] & (1 << i2 + 1) - 1) << k1 - i2;
+          if (j > 0) w |= e[j - 1] >> this.DB + i2 - k1;
+        }
+        n2 = k;
+        while ((w & 1) == 0) {
+          w >>= 1;
+          --n2;
+        }
+        if ((i2 -= n2) < 0) {
+          i2 += this.DB;
+          --j;
+        }
+        if (is1) {
+          g[w].copyTo(r);
+          is1 = false;
+        } else {
+          while (n2 > 1) {
+            z2.sqrTo(r, r2);
+            z2.sqrTo(r2, r);
+            n2 -= 2;
+          }
+          if (n2 > 0) z2.sqrTo(r, r2);
+          else {
+            t = r;
+            r = r2;
+            r2 = t;
+          }
+          z2.mulTo(r2, g[w], r);
+        }
+        while (j >= 0 && (e[j] & 1 << i2) == 0) {
+          z2.sqrTo(r, r2);
+          t = r;
+          r = r2;
+          r2 = t;
+          if (--i2 < 0) {
+            i2 = this.DB - 1;
+            --j;
+          }
+        }
+      }
+      return z2.revert(r);
+    }
+    function bnGCD(a2) {
+      var x = this.s < 0 ? this.negate() : this.clone();
+      var y = a2.s < 0 ? a2.negate() : a2.clone();
+      if (x.compareTo(y) < 0) {
+        var t = x;
+        x = y;
+        y = t;
+      }
+      var i2 = x.getLowestSetBit(), g = y.getLowestSetBit();
+      if (g < 0) return x;
+      if (i2 < g) g = i2;
+      if (g > 0) {
+        x.rShiftTo(g, x);
+        y.rShiftTo(g, y);
+      }
+      while (x.signum() > 0) {
+        if ((i2 = x.getLowestSetBit()) > 0) x.rShiftTo(i2, x);
+        if ((i2 = y.getLowestSetBit()) > 0) y.rShiftTo(i2, y);
+        if (x.compareTo(y) >= 0) {
+          x.subTo(y, x);
+          x.rShiftTo(1, x);
+        } else {
+          y.subTo(x, y);
+          y.rShiftTo(1, y);
+        }
+      }
+      if (g > 0) y.lShiftTo(g, y);
+      return y;
+    }
+    function bnpModInt(n2) {
+      if (n2 <= 0) return 0;
+      var d = this.DV % n2, r = this.s < 0 ? n2 - 1 : 0;
+      if (this.t > 0)
+        if (d == 0) r = this[0] % n2;
+        else for (var i2 = this.t - 1; i2 >= 0; --i2) r = (d * r + this[i2]) % n2;
+      return r;
+    }
+    function bnModInverse(m) {
+      var ac = m.isEven();
+      if (this.isEven() && ac || m.signum() == 0) return BigInteger.ZERO;
+      var u2 = m.clone(), v = this.clone();
+      var a2 = nbv(1), b = nbv(0), c3 = nbv(0), d = nbv(1);
+      while (u2.signum() != 0) {
+        while (u2.isEven()) {
+          u2.rShiftTo(1, u2);
+          if (ac) {
+            if (!a2.isEven() || !b.isEven()) {
+              a2.addTo(this, a2);
+              b.subTo(m, b);
+            }
+            a2.rShiftTo(1, a2);
+          } else if (!b.isEven()) b.subTo(m, b);
+          b.rShiftTo(1, b);
+        }
+        while (v.isEven()) {
+          v.rShiftTo(1, v);
+          if (ac) {
+            if (!c3.isEven() || !d.isEven()) {
+              c3.addTo(this, c3);
+              d.subTo(m, d);
+            }
+            c3.rShiftTo(1, c3);
+          } else if (!d.isEven()) d.subTo(m, d);
+          d.rShiftTo(1, d);
+        }
+        if (u2.compareTo(v) >= 0) {
+          u2.subTo(v, u2);
+          if (ac) a2.subTo(c3, a2);
+          b.subTo(d, b);
+        } else {
+          v.subTo(u2, v);
+          if (ac) c3.subTo(a2, c3);
+          d.subTo(b, d);
+        }
+      }
+      if (v.compareTo(BigInteger.ONE) != 0) return BigInteger.ZERO;
+      if (d.compareTo(m) >= 0) return d.subtract(m);
+      if (d.signum() < 0) d.addTo(m, d);
+      else return d;
+      if (d.signum() < 0) return d.add(m);
+      else return d;
+    }
+    var lowprimes = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167, 173, 179, 181, 191, 193, 197, 199, 211, 223, 227, 229, 233, 239, 241, 251, 257, 263, 269, 271, 277, 281, 283, 293, 307, 311, 313, 317, 331, 337, 347, 349, 353, 359, 367, 373, 379, 383, 389, 397, 401, 409, 419, 421, 431, 433, 439, 443, 449, 457, 461, 463, 467, 479, 487, 491, 499, 503, 509, 521, 523, 541, 547, 557, 563, 569, 571, 577, 587, 593, 599, 601, 607, 613, 617, 619, 631, 641, 643, 647, 653, 659, 661, 673, 677, 683, 691, 701, 709, 719, 727, 733, 739, 743, 751, 757, 761, 769, 773, 787, 797, 809, 811, 821, 823, 827, 829, 839, 853, 857, 859, 863, 877, 881, 883, 887, 907, 911, 919, 929, 937, 941, 947, 953, 967, 971, 977, 983, 991, 997];
+    var lplim = (1 << 26) / lowprimes[lowprimes.length - 1];
+    function bnIsProbablePrime(t) {
+      var i2, x = this.abs();
+      if (x.t == 1 && x[0] <= lowprimes[lowprimes.length - 1]) {
+        for (i2 = 0; i2 < lowprimes.length; ++i2)
+          if (x[0] == lowprimes[i2]) return true;
+        return false;
+      }
+      if (x.isEven()) return false;
+      i2 = 1;
+      while (i2 < lowprimes.length) {
+        var m = lowprimes[i2], j = i2 + 1;
+        while (j < lowprimes.length && m < lplim) m *= lowprimes[j++];
+        m = x.modInt(m);
+        while (i2 < j) if (m % lowprimes[i2++] == 0) return false;
+      }
+      return x.millerRabin(t);
+    }
+    function bnpMillerRabin(t) {
+      var n1 = this.subtract(BigInteger.ONE);
+      var k = n1.getLowestSetBit();
+      if (k <= 0) return false;
+      var r = n1.shiftRight(k);
+      t = t + 1 >> 1;
+      if (t > lowprimes.length) t = lowprimes.length;
+      var a2 = nbi();
+      for (var i2 = 0; i2 < t; ++i2) {
+        a2.fromInt(lowprimes[Math.floor(Math.random() * lowprimes.length)]);
+        var y = a2.modPow(r, this);
+        if (y.compareTo(BigInteger.ONE) != 0 && y.compareTo(n1) != 0) {
+          var j = 1;
+          while (j++ < k && y.compareTo(n1) != 0) {
+            y = y.modPowInt(2, this);
+            if (y.compareTo(BigInteger.ONE) == 0) return false;
+          }
+          if (y.compareTo(n1) != 0) return false;
+        }
+      }
+      return true;
+    }
+    BigInteger.prototype.chunkSize = bnpChunkSize;
+    BigInteger.prototype.toRadix = bnpToRadix;
+    BigInteger.prototype.fromRadix = bnpFromRadix;
+    BigInteger.prototype.fromNumber = bnpFromNumber;
+    BigInteger.prototype.bitwiseTo = bnpBitwiseTo;
+    BigInteger.prototype.changeBit = bnpChangeBit;
+    BigInteger.prototype.addTo = bnpAddTo;
+    BigInteger.prototype.dMultiply = bnpDMultiply;
+    BigInteger.prototype.dAddOffset = bnpDAddOffset;
+    BigInteger.prototype.multiplyLowerTo = bnpMultiplyLowerTo;
+    BigInteger.prototype.multiplyUpperTo = bnpMultiplyUpperTo;
+    BigInteger.prototype.modInt = bnpModInt;
+    BigInteger.prototype.millerRabin = bnpMillerRabin;
+    BigInteger.prototype.clone = bnClone;
+    BigInteger.prototype.intValue = bnIntValue;
+    BigInteger.prototype.byteValue = bnByteValue;
+    BigInteger.prototype.shortValue = bnShortValue;
+    BigInteger.prototype.signum = bnSigNum;
+    BigInteger.prototype.toByteArray = bnToByteArray;
+    BigInteger.prototype.equals = bnEquals;
+    BigInteger.prototype.min = bnMin;
+    BigInteger.prototype.max = bnMax;
+    BigInteger.prototype.and = bnAnd;
+    BigInteger.prototype.or = bnOr;
+    BigInteger.prototype.xor = bnXor;
+    BigInteger.prototype.andNot = bnAndNot;
+    BigInteger.prototype.not = bnNot;
+    BigInteger.prototype.shiftLeft = bnShiftLeft;
+    BigInteger.prototype.shiftRight = bnShiftRight;
+    BigInteger.prototype.getLowestSetBit = bnGetLowestSetBit;
+    BigInteger.prototype.bitCount = bnBitCount;
+    BigInteger.prototype.testBit = bnTestBit;
+    BigInteger.prototype.setBit = bnSetBit;
+    BigInteger.prototype.clearBit = bnClearBit;
+    BigInteger.prototype.flipBit = bnFlipBit;
+    BigInteger.prototype.add = bnAdd;
+    BigInteger.prototype.subtract = bnSubtract;
+    BigInteger.prototype.multiply = bnMultiply;
+    BigInteger.prototype.divide = bnDivide;
+    BigInteger.prototype.remainder = bnRemainder;
+    BigInteger.prototype.divideAndRemainder = bnDivideAndRemainder;
+    BigInteger.prototype.modPow = bnModPow;
+    BigInteger.prototype.modInverse = bnModInverse;
+    BigInteger.prototype.pow = bnPow;
+    BigInteger.prototype.gcd = bnGCD;
+    BigInteger.prototype.isProbablePrime = bnIsProbablePrime;
+    BigInteger.prototype.square = bnSquare;
+    BigInteger.prototype.Barrett = Barrett;
+    module2.exports = BigInteger;
+  }
+});
+
+// node_modules/ssh2-streams/lib/keyParser.js
+var require_keyParser = __commonJS({
+  "node_modules/ssh2-streams/lib/keyParser.js"(exports2, module2) {
+    var crypto = require("crypto");
+    var cryptoSign = crypto.sign;
+    var cryptoVerify = crypto.verify;
+    var createSign = crypto.createSign;
+    var createVerify = crypto.createVerify;
+    var createDecipheriv = crypto.createDecipheriv;
+    var createHash6 = crypto.createHash;
+    var createHmac = crypto.createHmac;
+    var supportedOpenSSLCiphers = crypto.getCiphers();
+    var utils;
+    var Ber = require_lib().Ber;
+    var bcrypt_pbkdf = require_bcrypt_pbkdf().pbkdf;
+    var bufferHelpers = require_buffer_helpers();
+    var readUInt32BE = bufferHelpers.readUInt32BE;
+    var writeUInt32BE = bufferHelpers.writeUInt32BE;
+    var constants6 = require_constants2();
+    var SUPPORTED_CIPHER = constants6.ALGORITHMS.SUPPORTED_CIPHER;
+    var CIPHER_INFO = constants6.CIPHER_INFO;
+    var SSH_TO_OPENSSL = constants6.SSH_TO_OPENSSL;
+    var EDDSA_SUPPORTED = constants6.EDDSA_SUPPORTED;
+    var SYM_HASH_ALGO = /* @__PURE__ */ Symbol("Hash Algorithm");
+    var SYM_PRIV_PEM = /* @__PURE__ */ Symbol("Private key PEM");
+    var SYM_PUB_PEM = /* @__PURE__ */ Symbol("Public key PEM");
+    var SYM_PUB_SSH = /* @__PURE__ */ Symbol("Public key SSH");
+    var SYM_DECRYPTED = /* @__PURE__ */ Symbol("Decrypted Key");
+    var CIPHER_INFO_OPENSSL = /* @__PURE__ */ Object.create(null);
+    (function() {
+      var keys = Object.keys(CIPHER_INFO);
+      for (var i2 = 0; i2 < keys.length; ++i2) {
+        var cipherName = SSH_TO_OPENSSL[keys[i2]];
+        if (!cipherName || CIPHER_INFO_OPENSSL[cipherName])
+          continue;
+        CIPHER_INFO_OPENSSL[cipherName] = CIPHER_INFO[keys[i2]];
+      }
+    })();
+    var trimStart = (function() {
+      if (typeof String.prototype.trimStart === "function") {
+        return function trimStart2(str) {
+          return str.trimStart();
+        };
+      }
+      return function trimStart2(str) {
+        var start = 0;
+        for (var i2 = 0; i2 < str.length; ++i2) {
+          switch (str.charCodeAt(i2)) {
+            case 32:
+            // ' '
+            case 9:
+            // '\t'
+            case 13:
+            // '\r'
+            case 10:
+            // '\n'
+            case 12:
+              ++start;
+              continue;
+          }
+          break;
+        }
+        if (start === 0)
+          return str;
+        return str.slice(start);
+      };
+    })();
+    function makePEM(type, data) {
+      data = data.toString("base64");
+      return "-----BEGIN " + type + " KEY-----\n" + data.replace(/.{64}/g, "$&\n") + (data.length % 64 ? "\n" : "") + "-----END " + type + " KEY-----";
+    }
+    function combineBuffers(buf1, buf2) {
+      var result = Buffer.allocUnsafe(buf1.length + buf2.length);
+      buf1.copy(result, 0);
+      buf2.copy(result, buf1.length);
+      return result;
+    }
+    function skipFields(buf, nfields) {
+      var bufLen = buf.length;
+      var pos = buf._pos || 0;
+      for (var i2 = 0; i2 < nfields; ++i2) {
+        var left = bufLen - pos;
+        if (pos >= bufLen || left < 4)
+          return false;
+        var len = readUInt32BE(buf, pos);
+        if (left < 4 + len)
+          return false;
+        pos += 4 + len;
+      }
+      buf._pos = pos;
+      return true;
+    }
+    function genOpenSSLRSAPub(n2, e) {
+      var asnWriter = new Ber.Writer();
+      asnWriter.startSequence();
+      asnWriter.startSequence();
+      asnWriter.writeOID("1.2.840.113549.1.1.1");
+      asnWriter.writeNull();
+      asnWriter.endSequence();
+      asnWriter.startSequence(Ber.BitString);
+      asnWriter.writeByte(0);
+      asnWriter.startSequence();
+      asnWriter.writeBuffer(n2, Ber.Integer);
+      asnWriter.writeBuffer(e, Ber.Integer);
+      asnWriter.endSequence();
+      asnWriter.endSequence();
+      asnWriter.endSequence();
+      return makePEM("PUBLIC", asnWriter.buffer);
+    }
+    function genOpenSSHRSAPub(n2, e) {
+      var publicKey = Buffer.allocUnsafe(4 + 7 + 4 + n2.length + 4 + e.length);
+      writeUInt32BE(publicKey, 7, 0);
+      publicKey.write("ssh-rsa", 4, 7, "ascii");
+      var i2 = 4 + 7;
+      writeUInt32BE(publicKey, e.length, i2);
+      e.copy(publicKey, i2 += 4);
+      writeUInt32BE(publicKey, n2.length, i2 += e.length);
+      n2.copy(publicKey, i2 + 4);
+      return publicKey;
+    }
+    var genOpenSSLRSAPriv = (function() {
+      function genRSAASN1Buf(n2, e, d, p, q, dmp1, dmq1, iqmp) {
+        var asnWriter = new Ber.Writer();
+        asnWriter.startSequence();
+        asnWriter.writeInt(0, Ber.Integer);
+        asnWriter.writeBuffer(n2, Ber.Integer);
+        asnWriter.writeBuffer(e, Ber.Integer);
+        asnWriter.writeBuffer(d, Ber.Integer);
+        asnWriter.writeBuffer(p, Ber.Integer);
+        asnWriter.writeBuffer(q, Ber.Integer);
+        asnWriter.writeBuffer(dmp1, Ber.Integer);
+        asnWriter.writeBuffer(dmq1, Ber.Integer);
+        asnWriter.writeBuffer(iqmp, Ber.Integer);
+        asnWriter.endSequence();
+        return asnWriter.buffer;
+      }
+      function bigIntFromBuffer(buf) {
+        return BigInt("0x" + buf.toString("hex"));
+      }
+      function bigIntToBuffer(bn) {
+        var hex3 = bn.toString(16);
+        if ((hex3.length & 1) !== 0) {
+          hex3 = "0" + hex3;
+        } else {
+          var sigbit = hex3.charCodeAt(0);
+          if (sigbit === 56 || sigbit >= 97 && sigbit <= 102)
+            hex3 = "00" + hex3;
+        }
+        return Buffer.from(hex3, "hex");
+      }
+      try {
+        var code = [
+          "return function genOpenSSLRSAPriv(n, e, d, iqmp, p, q) {",
+          "  var bn_d = bigIntFromBuffer(d);",
+          "  var dmp1 = bigIntToBuffer(bn_d % (bigIntFromBuffer(p) - 1n));",
+          "  var dmq1 = bigIntToBuffer(bn_d % (bigIntFromBuffer(q) - 1n));",
+          "  return makePEM('RSA PRIVATE', genRSAASN1Buf(n, e, d, p, q, dmp1, dmq1, iqmp));",
+          "};"
+        ].join("\n");
+        return new Function(
+          "bigIntFromBuffer, bigIntToBuffer, makePEM, genRSAASN1Buf",
+          code
+        )(bigIntFromBuffer, bigIntToBuffer, makePEM, genRSAASN1Buf);
+      } catch (ex) {
+        return (function() {
+          var BigInteger = require_jsbn();
+          return function genOpenSSLRSAPriv2(n2, e, d, iqmp, p, q) {
+            var pbi = new BigInteger(p, 256);
+            var qbi = new BigInteger(q, 256);
+            var dbi = new BigInteger(d, 256);
+            var dmp1bi = dbi.mod(pbi.subtract(BigInteger.ONE));
+            var dmq1bi = dbi.mod(qbi.subtract(BigInteger.ONE));
+            var dmp1 = Buffer.from(dmp1bi.toByteArray());
+            var dmq1 = Buffer.from(dmq1bi.toByteArray());
+            return makePEM(
+              "RSA PRIVATE",
+              genRSAASN1Buf(n2, e, d, p, q, dmp1, dmq1, iqmp)
+            );
+          };
+        })();
+      }
+    })();
+    function genOpenSSLDSAPub(p, q, g, y) {
+      var asnWriter = new Ber.Writer();
+      asnWriter.startSequence();
+      asnWriter.startSequence();
+      asnWriter.writeOID("1.2.840.10040.4.1");
+      asnWriter.startSequence();
+      asnWriter.writeBuffer(p, Ber.Integer);
+      asnWriter.writeBuffer(q, Ber.Integer);
+      asnWriter.writeBuffer(g, Ber.Integer);
+      asnWriter.endSequence();
+      asnWriter.endSequence();
+      asnWriter.startSequence(Ber.BitString);
+      asnWriter.writeByte(0);
+      asnWriter.writeBuffer(y, Ber.Integer);
+      asnWriter.endSequence();
+      asnWriter.endSequence();
+      return makePEM("PUBLIC", asnWriter.buffer);
+    }
+    function genOpenSSHDSAPub(p, q, g, y) {
+      var publicKey = Buffer.allocUnsafe(4 + 7 + 4 + p.length + 4 + q.length + 4 + g.length + 4 + y.length);
+      writeUInt32BE(publicKey, 7, 0);
+      publicKey.write("ssh-dss", 4, 7, "ascii");
+      var i2 = 4 + 7;
+      writeUInt32BE(publicKey, p.length, i2);
+      p.copy(publicKey, i2 += 4);
+      writeUInt32BE(publicKey, q.length, i2 += p.length);
+      q.copy(publicKey, i2 += 4);
+      writeUInt32BE(publicKey, g.length, i2 += q.length);
+      g.copy(publicKey, i2 += 4);
+      writeUInt32BE(publicKey, y.length, i2 += g.length);
+      y.copy(publicKey, i2 + 4);
+      return publicKey;
+    }
+    function genOpenSSLDSAPriv(p, q, g, y, x) {
+      var asnWriter = new Ber.Writer();
+      asnWriter.startSequence();
+      asnWriter.writeInt(0, Ber.Integer);
+      asnWriter.writeBuffer(p, Ber.Integer);
+      asnWriter.writeBuffer(q, Ber.Integer);
+      asnWriter.writeBuffer(g, Ber.Integer);
+      asnWriter.writeBuffer(y, Ber.Integer);
+      asnWriter.writeBuffer(x, Ber.Integer);
+      asnWriter.endSequence();
+      return makePEM("DSA PRIVATE", asnWriter.buffer);
+    }
+    function genOpenSSLEdPub(pub) {
+      var asnWriter = new Ber.Writer();
+      asnWriter.startSequence();
+      asnWriter.startSequence();
+      asnWriter.writeOID("1.3.101.112");
+      asnWriter.endSequence();
+      asnWriter.startSequence(Ber.BitString);
+      asnWriter.writeByte(0);
+      asnWriter._ensure(pub.length);
+      pub.copy(asnWriter._buf, asnWriter._offset, 0, pub.length);
+      asnWriter._offset += pub.length;
+      asnWriter.endSequence();
+      asnWriter.endSequence();
+      return makePEM("PUBLIC", asnWriter.buffer);
+    }
+    function genOpenSSHEdPub(pub) {
+      var publicKey = Buffer.allocUnsafe(4 + 11 + 4 + pub.length);
+      writeUInt32BE(publicKey, 11, 0);
+      publicKey.write("ssh-ed25519", 4, 11, "ascii");
+      writeUInt32BE(publicKey, pub.length, 15);
+      pub.copy(publicKey, 19);
+      return publicKey;
+    }
+    function genOpenSSLEdPriv(priv) {
+      var asnWriter = new Ber.Writer();
+      asnWriter.startSequence();
+      asnWriter.writeInt(0, Ber.Integer);
+      asnWriter.startSequence();
+      asnWriter.writeOID("1.3.101.112");
+      asnWriter.endSequence();
+      asnWriter.startSequence(Ber.OctetString);
+      asnWriter.writeBuffer(priv, Ber.OctetString);
+      asnWriter.endSequence();
+      asnWriter.endSequence();
+      return makePEM("PRIVATE", asnWriter.buffer);
+    }
+    function genOpenSSLECDSAPub(oid2, Q) {
+      var asnWriter = new Ber.Writer();
+      asnWriter.startSequence();
+      asnWriter.startSequence();
+      asnWriter.writeOID("1.2.840.10045.2.1");
+      asnWriter.writeOID(oid2);
+      asnWriter.endSequence();
+      asnWriter.startSequence(Ber.BitString);
+      asnWriter.writeByte(0);
+      asnWriter._ensure(Q.length);
+      Q.copy(asnWriter._buf, asnWriter._offset, 0, Q.length);
+      asnWriter._offset += Q.length;
+      asnWriter.endSequence();
+      asnWriter.endSequence();
+      return makePEM("PUBLIC", asnWriter.buffer);
+    }
+    function genOpenSSHECDSAPub(oid2, Q) {
+      var curveName;
+      switch (oid2) {
+        case "1.2.840.10045.3.1.7":
+          curveName = "nistp256";
+          break;
+        case "1.3.132.0.34":
+          curveName = "nistp384";
+          break;
+        case "1.3.132.0.35":
+          curveName = "nistp521";
+          break;
+        default:
+          return;
+      }
+      var publicKey = Buffer.allocUnsafe(4 + 19 + 4 + 8 + 4 + Q.length);
+      writeUInt32BE(publicKey, 19, 0);
+      publicKey.write("ecdsa-sha2-" + curveName, 4, 19, "ascii");
+      writeUInt32BE(publicKey, 8, 23);
+      publicKey.write(curveName, 27, 8, "ascii");
+      writeUInt32BE(publicKey, Q.length, 35);
+      Q.copy(publicKey, 39);
+      return publicKey;
+    }
+    function genOpenSSLECDSAPriv(oid2, pub, priv) {
+      var asnWriter = new Ber.Writer();
+      asnWriter.startSequence();
+      asnWriter.writeInt(1, Ber.Integer);
+      asnWriter.writeBuffer(priv, Ber.OctetString);
+      asnWriter.startSequence(160);
+      asnWriter.writeOID(oid2);
+      asnWriter.endSequence();
+      asnWriter.startSequence(161);
+      asnWriter.startSequence(Ber.BitString);
+      asnWriter.writeByte(0);
+      asnWriter._ensure(pub.length);
+      pub.copy(asnWriter._buf, asnWriter._offset, 0, pub.length);
+      asnWriter._offset += pub.length;
+      asnWriter.endSequence();
+      asnWriter.endSequence();
+      asnWriter.endSequence();
+      return makePEM("EC PRIVATE", asnWriter.buffer);
+    }
+    function genOpenSSLECDSAPubFromPriv(curveName, priv) {
+      var tempECDH = crypto.createECDH(curveName);
+      tempECDH.setPrivateKey(priv);
+      return tempECDH.getPublicKey();
+    }
+    var baseKeySign = (function() {
+      if (typeof cryptoSign === "function") {
+        return function sign2(data) {
+          var pem = this[SYM_PRIV_PEM];
+          if (pem === null)
+            return new Error("No private key available");
+          try {
+            return cryptoSign(this[SYM_HASH_ALGO], data, pem);
+          } catch (ex) {
+            return ex;
+          }
+        };
+      } else {
+        let trySign2 = function(signature2, privKey) {
+          try {
+            return signature2.sign(privKey);
+          } catch (ex) {
+            return ex;
+          }
+        };
+        var trySign = trySign2;
+        return function sign2(data) {
+          var pem = this[SYM_PRIV_PEM];
+          if (pem === null)
+            return new Error("No private key available");
+          var signature2 = createSign(this[SYM_HASH_ALGO]);
+          signature2.update(data);
+          return trySign2(signature2, pem);
+        };
+      }
+    })();
+    var baseKeyVerify = (function() {
+      if (typeof cryptoVerify === "function") {
+        return function verify2(data, signature2) {
+          var pem = this[SYM_PUB_PEM];
+          if (pem === null)
+            return new Error("No public key available");
+          try {
+            return cryptoVerify(this[SYM_HASH_ALGO], data, pem, signature2);
+          } catch (ex) {
+            return ex;
+          }
+        };
+      } else {
+        let tryVerify2 = function(verifier, pubKey, signature2) {
+          try {
+            return verifier.verify(pubKey, signature2);
+          } catch (ex) {
+            return ex;
+          }
+        };
+        var tryVerify = tryVerify2;
+        return function verify2(data, signature2) {
+          var pem = this[SYM_PUB_PEM];
+          if (pem === null)
+            return new Error("No public key available");
+          var verifier = createVerify(this[SYM_HASH_ALGO]);
+          verifier.update(data);
+          return tryVerify2(verifier, pem, signature2);
+        };
+      }
+    })();
+    var BaseKey = {
+      sign: baseKeySign,
+      verify: baseKeyVerify,
+      getPrivatePEM: function getPrivatePEM() {
+        return this[SYM_PRIV_PEM];
+      },
+      getPublicPEM: function getPublicPEM() {
+        return this[SYM_PUB_PEM];
+      },
+      getPublicSSH: function getPublicSSH() {
+        return this[SYM_PUB_SSH];
+      }
+    };
+    function OpenSSH_Private(type, comment, privPEM, pubPEM, pubSSH, algo, decrypted2) {
+      this.type = type;
+      this.comment = comment;
+      this[SYM_PRIV_PEM] = privPEM;
+      this[SYM_PUB_PEM] = pubPEM;
+      this[SYM_PUB_SSH] = pubSSH;
+      this[SYM_HASH_ALGO] = algo;
+      this[SYM_DECRYPTED] = decrypted2;
+    }
+    OpenSSH_Private.prototype = BaseKey;
+    (function() {
+      var regexp = /^-----BEGIN OPENSSH PRIVATE KEY-----(?:\r\n|\n)([\s\S]+)(?:\r\n|\n)-----END OPENSSH PRIVATE KEY-----$/;
+      OpenSSH_Private.parse = function(str, passphrase) {
+        var m = regexp.exec(str);
+        if (m === null)
+          return null;
+        var ret;
+        var data = Buffer.from(m[1], "base64");
+        if (data.length < 31)
+          return new Error("Malformed OpenSSH private key");
+        var magic = data.toString("ascii", 0, 15);
+        if (magic !== "openssh-key-v1\0")
+          return new Error("Unsupported OpenSSH key magic: " + magic);
+        if (!utils)
+          utils = require_utils();
+        var cipherName = utils.readString(data, 15, "ascii");
+        if (cipherName === false)
+          return new Error("Malformed OpenSSH private key");
+        if (cipherName !== "none" && SUPPORTED_CIPHER.indexOf(cipherName) === -1)
+          return new Error("Unsupported cipher for OpenSSH key: " + cipherName);
+        var kdfName = utils.readString(data, data._pos, "ascii");
+        if (kdfName === false)
+          return new Error("Malformed OpenSSH private key");
+        if (kdfName !== "none") {
+          if (cipherName === "none")
+            return new Error("Malformed OpenSSH private key");
+          if (kdfName !== "bcrypt")
+            return new Error("Unsupported kdf name for OpenSSH key: " + kdfName);
+          if (!passphrase) {
+            return new Error(
+              "Encrypted private OpenSSH key detected, but no passphrase given"
+            );
+          }
+        } else if (cipherName !== "none") {
+          return new Error("Malformed OpenSSH private key");
+        }
+        var encInfo;
+        var cipherKey;
+        var cipherIV;
+        if (cipherName !== "none")
+          encInfo = CIPHER_INFO[cipherName];
+        var kdfOptions = utils.readString(data, data._pos);
+        if (kdfOptions === false)
+          return new Error("Malformed OpenSSH private key");
+        if (kdfOptions.length) {
+          switch (kdfName) {
+            case "none":
+              return new Error("Malformed OpenSSH private key");
+            case "bcrypt":
+              var salt = utils.readString(kdfOptions, 0);
+              if (salt === false || kdfOptions._pos + 4 > kdfOptions.length)
+                return new Error("Malformed OpenSSH private key");
+              var rounds = readUInt32BE(kdfOptions, kdfOptions._pos);
+              var gen = Buffer.allocUnsafe(encInfo.keyLen + encInfo.ivLen);
+              var r = bcrypt_pbkdf(
+                passphrase,
+                passphrase.length,
+                salt,
+                salt.length,
+                gen,
+                gen.length,
+                rounds
+              );
+              if (r !== 0)
+                return new Error("Failed to generate information to decrypt key");
+              cipherKey = gen.slice(0, encInfo.keyLen);
+              cipherIV = gen.slice(encInfo.keyLen);
+              break;
+          }
+        } else if (kdfName !== "none") {
+          return new Error("Malformed OpenSSH private key");
+        }
+        var keyCount = utils.readInt(data, data._pos);
+        if (keyCount === false)
+          return new Error("Malformed OpenSSH private key");
+        data._pos += 4;
+        if (keyCount > 0) {
+          for (var i2 = 0; i2 < keyCount; ++i2) {
+            var pubData = utils.readString(data, data._pos);
+            if (pubData === false)
+              return new Error("Malformed OpenSSH private key");
+            var type = utils.readString(pubData, 0, "ascii");
+            if (type === false)
+              return new Error("Malformed OpenSSH private key");
+          }
+          var privBlob = utils.readString(data, data._pos);
+          if (privBlob === false)
+            return new Error("Malformed OpenSSH private key");
+          if (cipherKey !== void 0) {
+            if (privBlob.length < encInfo.blockLen || privBlob.length % encInfo.blockLen !== 0) {
+              return new Error("Malformed OpenSSH private key");
+            }
+            try {
+              var options = { authTagLength: encInfo.authLen };
+              var decipher = createDecipheriv(
+                SSH_TO_OPENSSL[cipherName],
+                cipherKey,
+                cipherIV,
+                options
+              );
+              if (encInfo.authLen > 0) {
+                if (data.length - data._pos < encInfo.authLen)
+                  return new Error("Malformed OpenSSH private key");
+                decipher.setAuthTag(
+                  data.slice(data._pos, data._pos += encInfo.authLen)
+                );
+              }
+              privBlob = combineBuffers(
+                decipher.update(privBlob),
+                decipher.final()
+              );
+            } catch (ex) {
+              return ex;
+            }
+          }
+          if (data._pos !== data.length)
+            return new Error("Malformed OpenSSH private key");
+          ret = parseOpenSSHPrivKeys(privBlob, keyCount, cipherKey !== void 0);
+        } else {
+          ret = [];
+        }
+        return ret;
+      };
+      function parseOpenSSHPrivKeys(data, nkeys, decrypted2) {
+        var keys = [];
+        if (data.length < 8)
+          return new Error("Malformed OpenSSH private key");
+        var check1 = readUInt32BE(data, 0);
+        var check22 = readUInt32BE(data, 4);
+        if (check1 !== check22) {
+          if (decrypted2)
+            return new Error("OpenSSH key integrity check failed -- bad passphrase?");
+          return new Error("OpenSSH key integrity check failed");
+        }
+        data._pos = 8;
+        var i2;
+        var oid2;
+        for (i2 = 0; i2 < nkeys; ++i2) {
+          var algo = void 0;
+          var privPEM = void 0;
+          var pubPEM = void 0;
+          var pubSSH = void 0;
+          var type = utils.readString(data, data._pos, "ascii");
+          if (type === false)
+            return new Error("Malformed OpenSSH private key");
+          switch (type) {
+            case "ssh-rsa":
+              var n2 = utils.readString(data, data._pos);
+              if (n2 === false)
+                return new Error("Malformed OpenSSH private key");
+              var e = utils.readString(data, data._pos);
+              if (e === false)
+                return new Error("Malformed OpenSSH private key");
+              var d = utils.readString(data, data._pos);
+              if (d === false)
+                return new Error("Malformed OpenSSH private key");
+              var iqmp = utils.readString(data, data._pos);
+              if (iqmp === false)
+                return new Error("Malformed OpenSSH private key");
+              var p = utils.readString(data, data._pos);
+              if (p === false)
+                return new Error("Malformed OpenSSH private key");
+              var q = utils.readString(data, data._pos);
+              if (q === false)
+                return new Error("Malformed OpenSSH private key");
+              pubPEM = genOpenSSLRSAPub(n2, e);
+              pubSSH = genOpenSSHRSAPub(n2, e);
+              privPEM = genOpenSSLRSAPriv(n2, e, d, iqmp, p, q);
+              algo = "sha1";
+              break;
+            case "ssh-dss":
+              var p = utils.readString(data, data._pos);
+              if (p === false)
+                return new Error("Malformed OpenSSH private key");
+              var q = utils.readString(data, data._pos);
+              if (q === false)
+                return new Error("Malformed OpenSSH private key");
+              var g = utils.readString(data, data._pos);
+              if (g === false)
+                return new Error("Malformed OpenSSH private key");
+              var y = utils.readString(data, data._pos);
+              if (y === false)
+                return new Error("Malformed OpenSSH private key");
+              var x = utils.readString(data, data._pos);
+              if (x === false)
+                return new Error("Malformed OpenSSH private key");
+              pubPEM = genOpenSSLDSAPub(p, q, g, y);
+              pubSSH = genOpenSSHDSAPub(p, q, g, y);
+              privPEM = genOpenSSLDSAPriv(p, q, g, y, x);
+              algo = "sha1";
+              break;
+            case "ssh-ed25519":
+              if (!EDDSA_SUPPORTED)
+                return new Error("Unsupported OpenSSH private key type: " + type);
+              var edpub = utils.readString(data, data._pos);
+              if (edpub === false || edpub.length !== 32)
+                return new Error("Malformed OpenSSH private key");
+              var edpriv = utils.readString(data, data._pos);
+              if (edpriv === false || edpriv.length !== 64)
+                return new Error("Malformed OpenSSH private key");
+              pubPEM = genOpenSSLEdPub(edpub);
+              pubSSH = genOpenSSHEdPub(edpub);
+              privPEM = genOpenSSLEdPriv(edpriv.slice(0, 32));
+              algo = null;
+              break;
+            case "ecdsa-sha2-nistp256":
+              algo = "sha256";
+              oid2 = "1.2.840.10045.3.1.7";
+            case "ecdsa-sha2-nistp384":
+              if (algo === void 0) {
+                algo = "sha384";
+                oid2 = "1.3.132.0.34";
+              }
+            case "ecdsa-sha2-nistp521":
+              if (algo === void 0) {
+                algo = "sha512";
+                oid2 = "1.3.132.0.35";
+              }
+              if (!skipFields(data, 1))
+                return new Error("Malformed OpenSSH private key");
+              var ecpub = utils.readString(data, data._pos);
+              if (ecpub === false)
+                return new Error("Malformed OpenSSH private key");
+              var ecpriv = utils.readString(data, data._pos);
+              if (ecpriv === false)
+                return new Error("Malformed OpenSSH private key");
+              pubPEM = genOpenSSLECDSAPub(oid2, ecpub);
+              pubSSH = genOpenSSHECDSAPub(oid2, ecpub);
+              privPEM = genOpenSSLECDSAPriv(oid2, ecpub, ecpriv);
+              break;
+            default:
+              return new Error("Unsupported OpenSSH private key type: " + type);
+          }
+          var privComment = utils.readString(data, data._pos, "utf8");
+          if (privComment === false)
+            return new Error("Malformed OpenSSH private key");
+          keys.push(
+            new OpenSSH_Private(
+              type,
+              privComment,
+              privPEM,
+              pubPEM,
+              pubSSH,
+              algo,
+              decrypted2
+            )
+          );
+        }
+        var cnt = 0;
+        for (i2 = data._pos; i2 < data.length; ++i2) {
+          if (data[i2] !== ++cnt % 255)
+            return new Error("Malformed OpenSSH private key");
+        }
+        return keys;
+      }
+    })();
+    function OpenSSH_Old_Private(type, comment, privPEM, pubPEM, pubSSH, algo, decrypted2) {
+      this.type = type;
+      this.comment = comment;
+      this[SYM_PRIV_PEM] = privPEM;
+      this[SYM_PUB_PEM] = pubPEM;
+      this[SYM_PUB_SSH] = pubSSH;
+      this[SYM_HASH_ALGO] = algo;
+      this[SYM_DECRYPTED] = decrypted2;
+    }
+    OpenSSH_Old_Private.prototype = BaseKey;
+    (function() {
+      var regexp = /^-----BEGIN (RSA|DSA|EC) PRIVATE KEY-----(?:\r\n|\n)((?:[^:]+:\s*[\S].*(?:\r\n|\n))*)([\s\S]+)(?:\r\n|\n)-----END (RSA|DSA|EC) PRIVATE KEY-----$/;
+      OpenSSH_Old_Private.parse = function(str, passphrase) {
+        var m = regexp.exec(str);
+        if (m === null)
+          return null;
+        var privBlob = Buffer.from(m[3], "base64");
+        var headers = m[2];
+        var decrypted2 = false;
+        if (headers !== void 0) {
+          headers = headers.split(/\r\n|\n/g);
+          for (var i2 = 0; i2 < headers.length; ++i2) {
+            var header = headers[i2];
+            var sepIdx = header.indexOf(":");
+            if (header.slice(0, sepIdx) === "DEK-Info") {
+              var val = header.slice(sepIdx + 2);
+              sepIdx = val.indexOf(",");
+              if (sepIdx === -1)
+                continue;
+              var cipherName = val.slice(0, sepIdx).toLowerCase();
+              if (supportedOpenSSLCiphers.indexOf(cipherName) === -1) {
+                return new Error(
+                  "Cipher (" + cipherName + ") not supported for encrypted OpenSSH private key"
+                );
+              }
+              var encInfo = CIPHER_INFO_OPENSSL[cipherName];
+              if (!encInfo) {
+                return new Error(
+                  "Cipher (" + cipherName + ") not supported for encrypted OpenSSH private key"
+                );
+              }
+              var cipherIV = Buffer.from(val.slice(sepIdx + 1), "hex");
+              if (cipherIV.length !== encInfo.ivLen)
+                return new Error("Malformed encrypted OpenSSH private key");
+              if (!passphrase) {
+                return new Error(
+                  "Encrypted OpenSSH private key detected, but no passphrase given"
+                );
+              }
+              var cipherKey = createHash6("md5").update(passphrase).update(cipherIV.slice(0, 8)).digest();
+              while (cipherKey.length < encInfo.keyLen) {
+                cipherKey = combineBuffers(
+                  cipherKey,
+                  createHash6("md5").update(cipherKey).update(passphrase).update(cipherIV).digest().slice(0, 8)
+                );
+              }
+              if (cipherKey.length > encInfo.keyLen)
+                cipherKey = cipherKey.slice(0, encInfo.keyLen);
+              try {
+                var decipher = createDecipheriv(cipherName, cipherKey, cipherIV);
+                decipher.setAutoPadding(false);
+                privBlob = combineBuffers(
+                  decipher.update(privBlob),
+                  decipher.final()
+                );
+                decrypted2 = true;
+              } catch (ex) {
+                return ex;
+              }
+            }
+          }
+        }
+        var type;
+        var privPEM;
+        var pubPEM;
+        var pubSSH;
+        var algo;
+        var reader;
+        var errMsg = "Malformed OpenSSH private key";
+        if (decrypted2)
+          errMsg += ". Bad passphrase?";
+        switch (m[1]) {
+          case "RSA":
+            type = "ssh-rsa";
+            privPEM = makePEM("RSA PRIVATE", privBlob);
+            try {
+              reader = new Ber.Reader(privBlob);
+              reader.readSequence();
+              reader.readInt();
+              var n2 = reader.readString(Ber.Integer, true);
+              if (n2 === null)
+                return new Error(errMsg);
+              var e = reader.readString(Ber.Integer, true);
+              if (e === null)
+                return new Error(errMsg);
+              pubPEM = genOpenSSLRSAPub(n2, e);
+              pubSSH = genOpenSSHRSAPub(n2, e);
+            } catch (ex) {
+              return new Error(errMsg);
+            }
+            algo = "sha1";
+            break;
+          case "DSA":
+            type = "ssh-dss";
+            privPEM = makePEM("DSA PRIVATE", privBlob);
+            try {
+              reader = new Ber.Reader(privBlob);
+              reader.readSequence();
+              reader.readInt();
+              var p = reader.readString(Ber.Integer, true);
+              if (p === null)
+                return new Error(errMsg);
+              var q = reader.readString(Ber.Integer, true);
+              if (q === null)
+                return new Error(errMsg);
+              var g = reader.readString(Ber.Integer, true);
+              if (g === null)
+                return new Error(errMsg);
+              var y = reader.readString(Ber.Integer, true);
+              if (y === null)
+                return new Error(errMsg);
+              pubPEM = genOpenSSLDSAPub(p, q, g, y);
+              pubSSH = genOpenSSHDSAPub(p, q, g, y);
+            } catch (ex) {
+              return new Error(errMsg);
+            }
+            algo = "sha1";
+            break;
+          case "EC":
+            var ecSSLName;
+            var ecPriv;
+            try {
+              reader = new Ber.Reader(privBlob);
+              reader.readSequence();
+              reader.readInt();
+              ecPriv = reader.readString(Ber.OctetString, true);
+              reader.readByte();
+              var offset = reader.readLength();
+              if (offset !== null) {
+                reader._offset = offset;
+                var oid2 = reader.readOID();
+                if (oid2 === null)
+                  return new Error(errMsg);
+                switch (oid2) {
+                  case "1.2.840.10045.3.1.7":
+                    ecSSLName = "prime256v1";
+                    type = "ecdsa-sha2-nistp256";
+                    algo = "sha256";
+                    break;
+                  case "1.3.132.0.34":
+                    ecSSLName = "secp384r1";
+                    type = "ecdsa-sha2-nistp384";
+                    algo = "sha384";
+                    break;
+                  case "1.3.132.0.35":
+                    ecSSLName = "secp521r1";
+                    type = "ecdsa-sha2-nistp521";
+                    algo = "sha512";
+                    break;
+                  default:
+                    return new Error("Unsupported private key EC OID: " + oid2);
+                }
+              } else {
+                return new Error(errMsg);
+              }
+            } catch (ex) {
+              return new Error(errMsg);
+            }
+            privPEM = makePEM("EC PRIVATE", privBlob);
+            var pubBlob = genOpenSSLECDSAPubFromPriv(ecSSLName, ecPriv);
+            pubPEM = genOpenSSLECDSAPub(oid2, pubBlob);
+            pubSSH = genOpenSSHECDSAPub(oid2, pubBlob);
+            break;
+        }
+        return new OpenSSH_Old_Private(
+          type,
+          "",
+          privPEM,
+          pubPEM,
+          pubSSH,
+          algo,
+          decrypted2
+        );
+      };
+    })();
+    function PPK_Private(type, comment, privPEM, pubPEM, pubSSH, algo, decrypted2) {
+      this.type = type;
+      this.comment = comment;
+      this[SYM_PRIV_PEM] = privPEM;
+      this[SYM_PUB_PEM] = pubPEM;
+      this[SYM_PUB_SSH] = pubSSH;
+      this[SYM_HASH_ALGO] = algo;
+      this[SYM_DECRYPTED] = decrypted2;
+    }
+    PPK_Private.prototype = BaseKey;
+    (function() {
+      var EMPTY_PASSPHRASE = Buffer.alloc(0);
+      var PPK_IV = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+      var PPK_PP1 = Buffer.from([0, 0, 0, 0]);
+      var PPK_PP2 = Buffer.from([0, 0, 0, 1]);
+      var regexp = /^PuTTY-User-Key-File-2: (ssh-(?:rsa|dss))\r?\nEncryption: (aes256-cbc|none)\r?\nComment: ([^\r\n]*)\r?\nPublic-Lines: \d+\r?\n([\s\S]+?)\r?\nPrivate-Lines: \d+\r?\n([\s\S]+?)\r?\nPrivate-MAC: ([^\r\n]+)/;
+      PPK_Private.parse = function(str, passphrase) {
+        var m = regexp.exec(str);
+        if (m === null)
+          return null;
+        var cipherName = m[2];
+        var encrypted2 = cipherName !== "none";
+        if (encrypted2 && !passphrase) {
+          return new Error(
+            "Encrypted PPK private key detected, but no passphrase given"
+          );
+        }
+        var privBlob = Buffer.from(m[5], "base64");
+        if (encrypted2) {
+          var encInfo = CIPHER_INFO[cipherName];
+          var cipherKey = combineBuffers(
+            createHash6("sha1").update(PPK_PP1).update(passphrase).digest(),
+            createHash6("sha1").update(PPK_PP2).update(passphrase).digest()
+          );
+          if (cipherKey.length > encInfo.keyLen)
+            cipherKey = cipherKey.slice(0, encInfo.keyLen);
+          try {
+            var decipher = createDecipheriv(
+              SSH_TO_OPENSSL[cipherName],
+              cipherKey,
+              PPK_IV
+            );
+            decipher.setAutoPadding(false);
+            privBlob = combineBuffers(
+              decipher.update(privBlob),
+              decipher.final()
+            );
+            decrypted = true;
+          } catch (ex) {
+            return ex;
+          }
+        }
+        var type = m[1];
+        var comment = m[3];
+        var pubBlob = Buffer.from(m[4], "base64");
+        var mac3 = m[6];
+        var typeLen = type.length;
+        var cipherNameLen = cipherName.length;
+        var commentLen = Buffer.byteLength(comment);
+        var pubLen = pubBlob.length;
+        var privLen = privBlob.length;
+        var macData = Buffer.allocUnsafe(4 + typeLen + 4 + cipherNameLen + 4 + commentLen + 4 + pubLen + 4 + privLen);
+        var p = 0;
+        writeUInt32BE(macData, typeLen, p);
+        macData.write(type, p += 4, typeLen, "ascii");
+        writeUInt32BE(macData, cipherNameLen, p += typeLen);
+        macData.write(cipherName, p += 4, cipherNameLen, "ascii");
+        writeUInt32BE(macData, commentLen, p += cipherNameLen);
+        macData.write(comment, p += 4, commentLen, "utf8");
+        writeUInt32BE(macData, pubLen, p += commentLen);
+        pubBlob.copy(macData, p += 4);
+        writeUInt32BE(macData, privLen, p += pubLen);
+        privBlob.copy(macData, p + 4);
+        if (!passphrase)
+          passphrase = EMPTY_PASSPHRASE;
+        var calcMAC = createHmac(
+          "sha1",
+          createHash6("sha1").update("putty-private-key-file-mac-key").update(passphrase).digest()
+        ).update(macData).digest("hex");
+        if (calcMAC !== mac3) {
+          if (encrypted2) {
+            return new Error(
+              "PPK private key integrity check failed -- bad passphrase?"
+            );
+          } else {
+            return new Error("PPK private key integrity check failed");
+          }
+        }
+        if (!utils)
+          utils = require_utils();
+        var pubPEM;
+        var pubSSH;
+        var privPEM;
+        pubBlob._pos = 0;
+        skipFields(pubBlob, 1);
+        switch (type) {
+          case "ssh-rsa":
+            var e = utils.readString(pubBlob, pubBlob._pos);
+            if (e === false)
+              return new Error("Malformed PPK public key");
+            var n2 = utils.readString(pubBlob, pubBlob._pos);
+            if (n2 === false)
+              return new Error("Malformed PPK public key");
+            var d = utils.readString(privBlob, 0);
+            if (d === false)
+              return new Error("Malformed PPK private key");
+            var p = utils.readString(privBlob, privBlob._pos);
+            if (p === false)
+              return new Error("Malformed PPK private key");
+            var q = utils.readString(privBlob, privBlob._pos);
+            if (q === false)
+              return new Error("Malformed PPK private key");
+            var iqmp = utils.readString(privBlob, privBlob._pos);
+            if (iqmp === false)
+              return new Error("Malformed PPK private key");
+            pubPEM = genOpenSSLRSAPub(n2, e);
+            pubSSH = genOpenSSHRSAPub(n2, e);
+            privPEM = genOpenSSLRSAPriv(n2, e, d, iqmp, p, q);
+            break;
+          case "ssh-dss":
+            var p = utils.readString(pubBlob, pubBlob._pos);
+            if (p === false)
+              return new Error("Malformed PPK public key");
+            var q = utils.readString(pubBlob, pubBlob._pos);
+            if (q === false)
+              return new Error("Malformed PPK public key");
+            var g = utils.readString(pubBlob, pubBlob._pos);
+            if (g === false)
+              return new Error("Malformed PPK public key");
+            var y = utils.readString(pubBlob, pubBlob._pos);
+            if (y === false)
+              return new Error("Malformed PPK public key");
+            var x = utils.readString(privBlob, 0);
+            if (x === false)
+              return new Error("Malformed PPK private key");
+            pubPEM = genOpenSSLDSAPub(p, q, g, y);
+            pubSSH = genOpenSSHDSAPub(p, q, g, y);
+            privPEM = genOpenSSLDSAPriv(p, q, g, y, x);
+            break;
+        }
+        return new PPK_Private(
+          type,
+          comment,
+          privPEM,
+          pubPEM,
+          pubSSH,
+          "sha1",
+          encrypted2
+        );
+      };
+    })();
+    function parseDER(data, baseType, comment, fullType) {
+      if (!utils)
+        utils = require_utils();
+      var algo;
+      var pubPEM = null;
+      var pubSSH = null;
+      switch (baseType) {
+        case "ssh-rsa":
+          var e = utils.readString(data, data._pos);
+          if (e === false)
+            return new Error("Malformed OpenSSH public key");
+          var n2 = utils.readString(data, data._pos);
+          if (n2 === false)
+            return new Error("Malformed OpenSSH public key");
+          pubPEM = genOpenSSLRSAPub(n2, e);
+          pubSSH = genOpenSSHRSAPub(n2, e);
+          algo = "sha1";
+          break;
+        case "ssh-dss":
+          var p = utils.readString(data, data._pos);
+          if (p === false)
+            return new Error("Malformed OpenSSH public key");
+          var q = utils.readString(data, data._pos);
+          if (q === false)
+            return new Error("Malformed OpenSSH public key");
+          var g = utils.readString(data, data._pos);
+          if (g === false)
+            return new Error("Malformed OpenSSH public key");
+          var y = utils.readString(data, data._pos);
+          if (y === false)
+            return new Error("Malformed OpenSSH public key");
+          pubPEM = genOpenSSLDSAPub(p, q, g, y);
+          pubSSH = genOpenSSHDSAPub(p, q, g, y);
+          algo = "sha1";
+          break;
+        case "ssh-ed25519":
+          var edpub = utils.readString(data, data._pos);
+          if (edpub === false || edpub.length !== 32)
+            return new Error("Malformed OpenSSH public key");
+          pubPEM = genOpenSSLEdPub(edpub);
+          pubSSH = genOpenSSHEdPub(edpub);
+          algo = null;
+          break;
+        case "ecdsa-sha2-nistp256":
+          algo = "sha256";
+          oid = "1.2.840.10045.3.1.7";
+        case "ecdsa-sha2-nistp384":
+          if (algo === void 0) {
+            algo = "sha384";
+            oid = "1.3.132.0.34";
+          }
+        case "ecdsa-sha2-nistp521":
+          if (algo === void 0) {
+            algo = "sha512";
+            oid = "1.3.132.0.35";
+          }
+          if (!skipFields(data, 1))
+            return new Error("Malformed OpenSSH public key");
+          var ecpub = utils.readString(data, data._pos);
+          if (ecpub === false)
+            return new Error("Malformed OpenSSH public key");
+          pubPEM = genOpenSSLECDSAPub(oid, ecpub);
+          pubSSH = genOpenSSHECDSAPub(oid, ecpub);
+          break;
+        default:
+          return new Error("Unsupported OpenSSH public key type: " + baseType);
+      }
+      return new OpenSSH_Public(fullType, comment, pubPEM, pubSSH, algo);
+    }
+    function OpenSSH_Public(type, comment, pubPEM, pubSSH, algo) {
+      this.type = type;
+      this.comment = comment;
+      this[SYM_PRIV_PEM] = null;
+      this[SYM_PUB_PEM] = pubPEM;
+      this[SYM_PUB_SSH] = pubSSH;
+      this[SYM_HASH_ALGO] = algo;
+      this[SYM_DECRYPTED] = false;
+    }
+    OpenSSH_Public.prototype = BaseKey;
+    (function() {
+      var regexp;
+      if (EDDSA_SUPPORTED)
+        regexp = /^(((?:ssh-(?:rsa|dss|ed25519))|ecdsa-sha2-nistp(?:256|384|521))(?:-cert-v0[01]@openssh.com)?) ([A-Z0-9a-z\/+=]+)(?:$|\s+([\S].*)?)$/;
+      else
+        regexp = /^(((?:ssh-(?:rsa|dss))|ecdsa-sha2-nistp(?:256|384|521))(?:-cert-v0[01]@openssh.com)?) ([A-Z0-9a-z\/+=]+)(?:$|\s+([\S].*)?)$/;
+      OpenSSH_Public.parse = function(str) {
+        var m = regexp.exec(str);
+        if (m === null)
+          return null;
+        if (!utils)
+          utils = require_utils();
+        var fullType = m[1];
+        var baseType = m[2];
+        var data = Buffer.from(m[3], "base64");
+        var comment = m[4] || "";
+        var type = utils.readString(data, data._pos, "ascii");
+        if (type === false || type.indexOf(baseType) !== 0)
+          return new Error("Malformed OpenSSH public key");
+        return parseDER(data, baseType, comment, fullType);
+      };
+    })();
+    function RFC4716_Public(type, comment, pubPEM, pubSSH, algo) {
+      this.type = type;
+      this.comment = comment;
+      this[SYM_PRIV_PEM] = null;
+      this[SYM_PUB_PEM] = pubPEM;
+      this[SYM_PUB_SSH] = pubSSH;
+      this[SYM_HASH_ALGO] = algo;
+      this[SYM_DECRYPTED] = false;
+    }
+    RFC4716_Public.prototype = BaseKey;
+    (function() {
+      var regexp = /^---- BEGIN SSH2 PUBLIC KEY ----(?:\r\n|\n)((?:(?:[\x21-\x7E]+?):(?:(?:.*?\\\r?\n)*.*)(?:\r\n|\n))*)((?:[A-Z0-9a-z\/+=]+(?:\r\n|\n))+)---- END SSH2 PUBLIC KEY ----$/;
+      var RE_HEADER = /^([\x21-\x7E]+?):((?:.*?\\\r?\n)*.*)$/gm;
+      var RE_HEADER_ENDS = /\\\r?\n/g;
+      RFC4716_Public.parse = function(str) {
+        var m = regexp.exec(str);
+        if (m === null)
+          return null;
+        var headers = m[1];
+        var data = Buffer.from(m[2], "base64");
+        var comment = "";
+        if (headers !== void 0) {
+          while (m = RE_HEADER.exec(headers)) {
+            if (m[1].toLowerCase() === "comment") {
+              comment = trimStart(m[2].replace(RE_HEADER_ENDS, ""));
+              if (comment.length > 1 && comment.charCodeAt(0) === 34 && comment.charCodeAt(comment.length - 1) === 34) {
+                comment = comment.slice(1, -1);
+              }
+            }
+          }
+        }
+        if (!utils)
+          utils = require_utils();
+        var type = utils.readString(data, 0, "ascii");
+        if (type === false)
+          return new Error("Malformed RFC4716 public key");
+        var pubPEM = null;
+        var pubSSH = null;
+        switch (type) {
+          case "ssh-rsa":
+            var e = utils.readString(data, data._pos);
+            if (e === false)
+              return new Error("Malformed RFC4716 public key");
+            var n2 = utils.readString(data, data._pos);
+            if (n2 === false)
+              return new Error("Malformed RFC4716 public key");
+            pubPEM = genOpenSSLRSAPub(n2, e);
+            pubSSH = genOpenSSHRSAPub(n2, e);
+            break;
+          case "ssh-dss":
+            var p = utils.readString(data, data._pos);
+            if (p === false)
+              return new Error("Malformed RFC4716 public key");
+            var q = utils.readString(data, data._pos);
+            if (q === false)
+              return new Error("Malformed RFC4716 public key");
+            var g = utils.readString(data, data._pos);
+            if (g === false)
+              return new Error("Malformed RFC4716 public key");
+            var y = utils.readString(data, data._pos);
+            if (y === false)
+              return new Error("Malformed RFC4716 public key");
+            pubPEM = genOpenSSLDSAPub(p, q, g, y);
+            pubSSH = genOpenSSHDSAPub(p, q, g, y);
+            break;
+          default:
+            return new Error("Malformed RFC4716 public key");
+        }
+        return new RFC4716_Public(type, comment, pubPEM, pubSSH, "sha1");
+      };
+    })();
+    module2.exports = {
+      parseDERKey: function parseDERKey(data, type) {
+        return parseDER(data, type, "", type);
+      },
+      parseKey: function parseKey(data, passphrase) {
+        if (Buffer.isBuffer(data))
+          data = data.toString("utf8").trim();
+        else if (typeof data !== "string")
+          return new Error("Key data must be a Buffer or string");
+        else
+          data = data.trim();
+        if (passphrase != void 0) {
+          if (typeof passphrase === "string")
+            passphrase = Buffer.from(passphrase);
+          else if (!Buffer.isBuffer(passphrase))
+            return new Error("Passphrase must be a string or Buffer when supplied");
+        }
+        var ret;
+        if ((ret = OpenSSH_Private.parse(data, passphrase)) !== null)
+          return ret;
+        if ((ret = OpenSSH_Old_Private.parse(data, passphrase)) !== null)
+          return ret;
+        if ((ret = PPK_Private.parse(data, passphrase)) !== null)
+          return ret;
+        if ((ret = OpenSSH_Public.parse(data)) !== null)
+          return ret;
+        if ((ret = RFC4716_Public.parse(data)) !== null)
+          return ret;
+        return new Error("Unsupported key format");
+      }
+    };
+  }
+});
+
+// node_modules/ssh2-streams/lib/utils.js
+var require_utils = __commonJS({
+  "node_modules/ssh2-streams/lib/utils.js"(exports2, module2) {
+    var Ber = require_lib().Ber;
+    var readUInt32BE = require_buffer_helpers().readUInt32BE;
+    var writeUInt32BE = require_buffer_helpers().writeUInt32BE;
+    var MAX_STRING_LEN = Infinity;
+    module2.exports = {
+      iv_inc,
+      readInt,
+      readString,
+      parseKey: require_keyParser().parseKey,
+      sigSSHToASN1,
+      DSASigBERToBare,
+      ECDSASigASN1ToSSH
+    };
+    function iv_inc(iv) {
+      var n2 = 12;
+      var c3 = 0;
+      do {
+        --n2;
+        c3 = iv[n2];
+        if (c3 === 255)
+          iv[n2] = 0;
+        else {
+          iv[n2] = ++c3;
+          return;
+        }
+      } while (n2 > 4);
+    }
+    function readInt(buffer, start, stream2, cb) {
+      var bufferLen = buffer.length;
+      if (start < 0 || start >= bufferLen || bufferLen - start < 4) {
+        stream2 && stream2._cleanup(cb);
+        return false;
+      }
+      return readUInt32BE(buffer, start);
+    }
+    function DSASigBERToBare(signature2) {
+      if (signature2.length <= 40)
+        return signature2;
+      var asnReader = new Ber.Reader(signature2);
+      asnReader.readSequence();
+      var r = asnReader.readString(Ber.Integer, true);
+      var s = asnReader.readString(Ber.Integer, true);
+      var rOffset = 0;
+      var sOffset = 0;
+      if (r.length < 20) {
+        var rNew = Buffer.allocUnsafe(20);
+        r.copy(rNew, 1);
+        r = rNew;
+        r[0] = 0;
+      }
+      if (s.length < 20) {
+        var sNew = Buffer.allocUnsafe(20);
+        s.copy(sNew, 1);
+        s = sNew;
+        s[0] = 0;
+      }
+      if (r.length > 20 && r[0] === 0)
+        rOffset = 1;
+      if (s.length > 20 && s[0] === 0)
+        sOffset = 1;
+      var newSig = Buffer.allocUnsafe(r.length - rOffset + (s.length - sOffset));
+      r.copy(newSig, 0, rOffset);
+      s.copy(newSig, r.length - rOffset, sOffset);
+      return newSig;
+    }
+    function ECDSASigASN1ToSSH(signature2) {
+      if (signature2[0] === 0)
+        return signature2;
+      var asnReader = new Ber.Reader(signature2);
+      asnReader.readSequence();
+      var r = asnReader.readString(Ber.Integer, true);
+      var s = asnReader.readString(Ber.Integer, true);
+      if (r === null || s === null)
+        return false;
+      var newSig = Buffer.allocUnsafe(4 + r.length + 4 + s.length);
+      writeUInt32BE(newSig, r.length, 0);
+      r.copy(newSig, 4);
+      writeUInt32BE(newSig, s.length, 4 + r.length);
+      s.copy(newSig, 4 + 4 + r.length);
+      return newSig;
+    }
+    function sigSSHToASN1(sig, type, self2, callback) {
+      var asnWriter;
+      switch (type) {
+        case "ssh-dss":
+          if (sig.length > 40)
+            return sig;
+          asnWriter = new Ber.Writer();
+          asnWriter.startSequence();
+          var r = sig.slice(0, 20);
+          var s = sig.slice(20);
+          if (r[0] & 128) {
+            var rNew = Buffer.allocUnsafe(21);
+            rNew[0] = 0;
+            r.copy(rNew, 1);
+            r = rNew;
+          } else if (r[0] === 0 && !(r[1] & 128)) {
+            r = r.slice(1);
+          }
+          if (s[0] & 128) {
+            var sNew = Buffer.allocUnsafe(21);
+            sNew[0] = 0;
+            s.copy(sNew, 1);
+            s = sNew;
+          } else if (s[0] === 0 && !(s[1] & 128)) {
+            s = s.slice(1);
+          }
+          asnWriter.writeBuffer(r, Ber.Integer);
+          asnWriter.writeBuffer(s, Ber.Integer);
+          asnWriter.endSequence();
+          return asnWriter.buffer;
+        case "ecdsa-sha2-nistp256":
+        case "ecdsa-sha2-nistp384":
+        case "ecdsa-sha2-nistp521":
+          var r = readString(sig, 0, self2, callback);
+          if (r === false)
+            return false;
+          var s = readString(sig, sig._pos, self2, callback);
+          if (s === false)
+            return false;
+          asnWriter = new Ber.Writer();
+          asnWriter.startSequence();
+          asnWriter.writeBuffer(r, Ber.Integer);
+          asnWriter.writeBuffer(s, Ber.Integer);
+          asnWriter.endSequence();
+          return asnWriter.buffer;
+        default:
+          return sig;
+      }
+    }
+    function readString(buffer, start, encoding, stream2, cb, maxLen) {
+      if (encoding && !Buffer.isBuffer(encoding) && typeof encoding !== "string") {
+        if (typeof cb === "number")
+          maxLen = cb;
+        cb = stream2;
+        stream2 = encoding;
+        encoding = void 0;
+      }
+      start || (start = 0);
+      var bufferLen = buffer.length;
+      var left = bufferLen - start;
+      var len;
+      var end3;
+      if (start < 0 || start >= bufferLen || left < 4) {
+        stream2 && stream2._cleanup(cb);
+        return false;
+      }
+      len = readUInt32BE(buffer, start);
+      if (len > (maxLen || MAX_STRING_LEN) || left < 4 + len) {
+        stream2 && stream2._cleanup(cb);
+        return false;
+      }
+      start += 4;
+      end3 = start + len;
+      buffer._pos = end3;
+      if (encoding) {
+        if (Buffer.isBuffer(encoding)) {
+          buffer.copy(encoding, 0, start, end3);
+          return encoding;
+        } else {
+          return buffer.toString(encoding, start, end3);
+        }
+      } else {
+        return buffer.slice(start, end3);
+      }
+    }
+  }
+});
+
+// node_modules/ssh2-streams/lib/node-fs-compat.js
+var require_node_fs_compat = __commonJS({
+  "node_modules/ssh2-streams/lib/node-fs-compat.js"(exports2) {
+    "use strict";
+    var inspect3 = require("util").inspect;
+    function assert2(value, message) {
+      if (!value)
+        throw new ERR_INTERNAL_ASSERTION(message);
+    }
+    assert2.fail = function fail(message) {
+      throw new ERR_INTERNAL_ASSERTION(message);
+    };
+    function addNumericalSeparator(val) {
+      var res = "";
+      var i2 = val.length;
+      var start = val[0] === "-" ? 1 : 0;
+      for (; i2 >= start + 4; i2 -= 3)
+        res = `_${val.slice(i2 - 3, i2)}${res}`;
+      return `${val.slice(0, i2)}${res}`;
+    }
+    function oneOf2(expected, thing) {
+      assert2(typeof thing === "string", "`thing` has to be of type string");
+      if (Array.isArray(expected)) {
+        var len = expected.length;
+        assert2(len > 0, "At least one expected value needs to be specified");
+        expected = expected.map((i2) => String(i2));
+        if (len > 2) {
+          return `one of ${thing} ${expected.slice(0, len - 1).join(", ")}, or ` + expected[len - 1];
+        } else if (len === 2) {
+          return `one of ${thing} ${expected[0]} or ${expected[1]}`;
+        } else {
+          return `of ${thing} ${expected[0]}`;
+        }
+      } else {
+        return `of ${thing} ${String(expected)}`;
+      }
+    }
+    exports2.ERR_INTERNAL_ASSERTION = class ERR_INTERNAL_ASSERTION2 extends Error {
+      constructor(message) {
+        super();
+        Error.captureStackTrace(this, ERR_INTERNAL_ASSERTION2);
+        var suffix = "This is caused by either a bug in ssh2-streams or incorrect usage of ssh2-streams internals.\nPlease open an issue with this stack trace at https://github.com/mscdex/ssh2-streams/issues\n";
+        this.message = message === void 0 ? suffix : `${message}
+${suffix}`;
+      }
+    };
+    var MAX_32BIT_INT = Math.pow(2, 32);
+    var MAX_32BIT_BIGINT = (function() {
+      try {
+        return new Function("return 2n ** 32n")();
+      } catch (ex) {
+      }
+    })();
+    exports2.ERR_OUT_OF_RANGE = class ERR_OUT_OF_RANGE extends RangeError {
+      constructor(str, range, input2, replaceDefaultBoolean) {
+        super();
+        Error.captureStackTrace(this, ERR_OUT_OF_RANGE);
+        assert2(range, 'Missing "range" argument');
+        var msg = replaceDefaultBoolean ? str : `The value of "${str}" is out of range.`;
+        var received;
+        if (Number.isInteger(input2) && Math.abs(input2) > MAX_32BIT_INT) {
+          received = addNumericalSeparator(String(input2));
+        } else if (typeof input2 === "bigint") {
+          received = String(input2);
+          if (input2 > MAX_32BIT_BIGINT || input2 < -MAX_32BIT_BIGINT)
+            received = addNumericalSeparator(received);
+          received += "n";
+        } else {
+          received = inspect3(input2);
+        }
+        msg += ` It must be ${range}. Received ${received}`;
+        this.message = msg;
+      }
+    };
+    exports2.ERR_INVALID_ARG_TYPE = class ERR_INVALID_ARG_TYPE2 extends TypeError {
+      constructor(name, expected, actual) {
+        super();
+        Error.captureStackTrace(this, ERR_INVALID_ARG_TYPE2);
+        assert2(typeof name === "string", `'name' must be a string`);
+        var determiner;
+        if (typeof expected === "string" && expected.startsWith("not ")) {
+          determiner = "must not be";
+          expected = expected.replace(/^not /, "");
+        } else {
+          determiner = "must be";
+        }
+        var msg;
+        if (name.endsWith(" argument")) {
+          msg = `The ${name} ${determiner} ${oneOf2(expected, "type")}`;
+        } else {
+          var type = name.includes(".") ? "property" : "argument";
+          msg = `The "${name}" ${type} ${determiner} ${oneOf2(expected, "type")}`;
+        }
+        msg += `. Received type ${typeof actual}`;
+        this.message = msg;
+      }
+    };
+    exports2.validateNumber = function validateNumber(value, name) {
+      if (typeof value !== "number")
+        throw new ERR_INVALID_ARG_TYPE(name, "number", value);
+    };
+    exports2.destroyImpl = function destroy(err, cb) {
+      const readableDestroyed = this._readableState && this._readableState.destroyed;
+      const writableDestroyed = this._writableState && this._writableState.destroyed;
+      if (readableDestroyed || writableDestroyed) {
+        if (cb) {
+          cb(err);
+        } else if (err) {
+          if (!this._writableState) {
+            process.nextTick(emitErrorNT, this, err);
+          } else if (!this._writableState.errorEmitted) {
+            this._writableState.errorEmitted = true;
+            process.nextTick(emitErrorNT, this, err);
+          }
+        }
+        return this;
+      }
+      if (this._readableState) {
+        this._readableState.destroyed = true;
+      }
+      if (this._writableState) {
+        this._writableState.destroyed = true;
+      }
+      this._destroy(err || null, (err2) => {
+        if (!cb && err2) {
+          if (!this._writableState) {
+            process.nextTick(emitErrorAndCloseNT, this, err2);
+          } else if (!this._writableState.errorEmitted) {
+            this._writableState.errorEmitted = true;
+            process.nextTick(emitErrorAndCloseNT, this, err2);
+          } else {
+            process.nextTick(emitCloseNT, this);
+          }
+        } else if (cb) {
+          process.nextTick(emitCloseNT, this);
+          cb(err2);
+        } else {
+          process.nextTick(emitCloseNT, this);
+        }
+      });
+      return this;
+    };
+    function emitErrorAndCloseNT(self2, err) {
+      emitErrorNT(self2, err);
+      emitCloseNT(self2);
+    }
+    function emitCloseNT(self2) {
+      if (self2._writableState && !self2._writableState.emitClose)
+        return;
+      if (self2._readableState && !self2._readableState.emitClose)
+        return;
+      self2.emit("close");
+    }
+  }
+});
+
+// node_modules/ssh2-streams/lib/sftp.js
+var require_sftp = __commonJS({
+  "node_modules/ssh2-streams/lib/sftp.js"(exports2, module2) {
+    var TransformStream = require("stream").Transform;
+    var ReadableStream2 = require("stream").Readable;
+    var WritableStream = require("stream").Writable;
+    var constants6 = require("fs").constants || process.binding("constants");
+    var util = require("util");
+    var inherits = util.inherits;
+    var isDate = util.isDate;
+    var listenerCount = require("events").EventEmitter.listenerCount;
+    var fs = require("fs");
+    var readString = require_utils().readString;
+    var readInt = require_utils().readInt;
+    var readUInt32BE = require_buffer_helpers().readUInt32BE;
+    var writeUInt32BE = require_buffer_helpers().writeUInt32BE;
+    var ATTR = {
+      SIZE: 1,
+      UIDGID: 2,
+      PERMISSIONS: 4,
+      ACMODTIME: 8,
+      EXTENDED: 2147483648
+    };
+    var STATUS_CODE = {
+      OK: 0,
+      EOF: 1,
+      NO_SUCH_FILE: 2,
+      PERMISSION_DENIED: 3,
+      FAILURE: 4,
+      BAD_MESSAGE: 5,
+      NO_CONNECTION: 6,
+      CONNECTION_LOST: 7,
+      OP_UNSUPPORTED: 8
+    };
+    Object.keys(STATUS_CODE).forEach(function(key) {
+      STATUS_CODE[STATUS_CODE[key]] = key;
+    });
+    var STATUS_CODE_STR = {
+      0: "No error",
+      1: "End of file",
+      2: "No such file or directory",
+      3: "Permission denied",
+      4: "Failure",
+      5: "Bad message",
+      6: "No connection",
+      7: "Connection lost",
+      8: "Operation unsupported"
+    };
+    SFTPStream.STATUS_CODE = STATUS_CODE;
+    var REQUEST = {
+      INIT: 1,
+      OPEN: 3,
+      CLOSE: 4,
+      READ: 5,
+      WRITE: 6,
+      LSTAT: 7,
+      FSTAT: 8,
+      SETSTAT: 9,
+      FSETSTAT: 10,
+      OPENDIR: 11,
+      READDIR: 12,
+      REMOVE: 13,
+      MKDIR: 14,
+      RMDIR: 15,
+      REALPATH: 16,
+      STAT: 17,
+      RENAME: 18,
+      READLINK: 19,
+      SYMLINK: 20,
+      EXTENDED: 200
+    };
+    Object.keys(REQUEST).forEach(function(key) {
+      REQUEST[REQUEST[key]] = key;
+    });
+    var RESPONSE = {
+      VERSION: 2,
+      STATUS: 101,
+      HANDLE: 102,
+      DATA: 103,
+      NAME: 104,
+      ATTRS: 105,
+      EXTENDED: 201
+    };
+    Object.keys(RESPONSE).forEach(function(key) {
+      RESPONSE[RESPONSE[key]] = key;
+    });
+    var OPEN_MODE = {
+      READ: 1,
+      WRITE: 2,
+      APPEND: 4,
+      CREAT: 8,
+      TRUNC: 16,
+      EXCL: 32
+    };
+    SFTPStream.OPEN_MODE = OPEN_MODE;
+    var MAX_PKT_LEN = 34e3;
+    var MAX_REQID = Math.pow(2, 32) - 1;
+    var CLIENT_VERSION_BUFFER = Buffer.from([
+      0,
+      0,
+      0,
+      5,
+      REQUEST.INIT,
+      0,
+      0,
+      0,
+      3
+      /* version */
+    ]);
+    var SERVER_VERSION_BUFFER = Buffer.from([
+      0,
+      0,
+      0,
+      5,
+      RESPONSE.VERSION,
+      0,
+      0,
+      0,
+      3
+      /* version */
+    ]);
+    var RE_OPENSSH = /^SSH-2.0-(?:OpenSSH|dropbear)/;
+    var OPENSSH_MAX_DATA_LEN = 256 * 1024 - 2 * 1024;
+    function DEBUG_NOOP(msg) {
+    }
+    function SFTPStream(cfg, remoteIdentRaw) {
+      if (typeof cfg === "string" && !remoteIdentRaw) {
+        remoteIdentRaw = cfg;
+        cfg = void 0;
+      }
+      if (typeof cfg !== "object" || !cfg)
+        cfg = {};
+      TransformStream.call(this, {
+        highWaterMark: typeof cfg.highWaterMark === "number" ? cfg.highWaterMark : 32 * 1024
+      });
+      this.debug = typeof cfg.debug === "function" ? cfg.debug : DEBUG_NOOP;
+      this.server = cfg.server ? true : false;
+      this._isOpenSSH = remoteIdentRaw && RE_OPENSSH.test(remoteIdentRaw);
+      this._needContinue = false;
+      this._state = {
+        // common
+        status: "packet_header",
+        writeReqid: -1,
+        pktLeft: void 0,
+        pktHdrBuf: Buffer.allocUnsafe(9),
+        // room for pktLen + pktType + req id
+        pktBuf: void 0,
+        pktType: void 0,
+        version: void 0,
+        extensions: {},
+        // client
+        maxDataLen: this._isOpenSSH ? OPENSSH_MAX_DATA_LEN : 32768,
+        requests: {}
+      };
+      var self2 = this;
+      this.on("end", function() {
+        self2.readable = false;
+      }).on("finish", onFinish).on("prefinish", onFinish);
+      function onFinish() {
+        self2.writable = false;
+        self2._cleanup(false);
+      }
+      if (!this.server)
+        this.push(CLIENT_VERSION_BUFFER);
+    }
+    inherits(SFTPStream, TransformStream);
+    SFTPStream.prototype.__read = TransformStream.prototype._read;
+    SFTPStream.prototype._read = function(n2) {
+      if (this._needContinue) {
+        this._needContinue = false;
+        this.emit("continue");
+      }
+      return this.__read(n2);
+    };
+    SFTPStream.prototype.__push = TransformStream.prototype.push;
+    SFTPStream.prototype.push = function(chunk, encoding) {
+      if (!this.readable)
+        return false;
+      if (chunk === null)
+        this.readable = false;
+      var ret = this.__push(chunk, encoding);
+      this._needContinue = ret === false;
+      return ret;
+    };
+    SFTPStream.prototype._cleanup = function(callback) {
+      var state = this._state;
+      state.pktBuf = void 0;
+      var requests = state.requests;
+      var keys = Object.keys(requests);
+      var len = keys.length;
+      if (len) {
+        if (this.readable) {
+          var err = new Error("SFTP session ended early");
+          for (var i2 = 0, cb; i2 < len; ++i2)
+            (cb = requests[keys[i2]].cb) && cb(err);
+        }
+        state.requests = {};
+      }
+      if (this.readable)
+        this.push(null);
+      if (!this._readableState.endEmitted && !this._readableState.flowing) {
+        this.resume();
+      }
+      if (callback !== false) {
+        this.debug("DEBUG[SFTP]: Parser: Malformed packet");
+        callback && callback(new Error("Malformed packet"));
+      }
+    };
+    SFTPStream.prototype._transform = function(chunk, encoding, callback) {
+      var state = this._state;
+      var server = this.server;
+      var status2 = state.status;
+      var pktType = state.pktType;
+      var pktBuf = state.pktBuf;
+      var pktLeft = state.pktLeft;
+      var version2 = state.version;
+      var pktHdrBuf = state.pktHdrBuf;
+      var requests = state.requests;
+      var debug = this.debug;
+      var chunkLen = chunk.length;
+      var chunkPos = 0;
+      var buffer;
+      var chunkLeft;
+      var id;
+      while (true) {
+        if (status2 === "discard") {
+          chunkLeft = chunkLen - chunkPos;
+          if (pktLeft <= chunkLeft) {
+            chunkPos += pktLeft;
+            pktLeft = 0;
+            status2 = "packet_header";
+            buffer = pktBuf = void 0;
+          } else {
+            pktLeft -= chunkLeft;
+            break;
+          }
+        } else if (pktBuf !== void 0) {
+          chunkLeft = chunkLen - chunkPos;
+          if (pktLeft <= chunkLeft) {
+            chunk.copy(
+              pktBuf,
+              pktBuf.length - pktLeft,
+              chunkPos,
+              chunkPos + pktLeft
+            );
+            chunkPos += pktLeft;
+            pktLeft = 0;
+            buffer = pktBuf;
+            pktBuf = void 0;
+            continue;
+          } else {
+            chunk.copy(pktBuf, pktBuf.length - pktLeft, chunkPos);
+            pktLeft -= chunkLeft;
+            break;
+          }
+        } else if (status2 === "packet_header") {
+          if (!buffer) {
+            pktLeft = 5;
+            pktBuf = pktHdrBuf;
+          } else {
+            pktLeft = readUInt32BE(buffer, 4) - 1;
+            pktType = buffer[8];
+            if (server) {
+              if (version2 === void 0 && pktType !== REQUEST.INIT) {
+                debug("DEBUG[SFTP]: Parser: Unexpected packet before init");
+                this._cleanup(false);
+                return callback(new Error("Unexpected packet before init"));
+              } else if (version2 !== void 0 && pktType === REQUEST.INIT) {
+                debug("DEBUG[SFTP]: Parser: Unexpected duplicate init");
+                status2 = "bad_pkt";
+              } else if (pktLeft > MAX_PKT_LEN) {
+                var msg = "Packet length (" + pktLeft + ") exceeds max length (" + MAX_PKT_LEN + ")";
+                debug("DEBUG[SFTP]: Parser: " + msg);
+                this._cleanup(false);
+                return callback(new Error(msg));
+              } else if (pktType === REQUEST.EXTENDED) {
+                status2 = "bad_pkt";
+              } else if (REQUEST[pktType] === void 0) {
+                debug("DEBUG[SFTP]: Parser: Unsupported packet type: " + pktType);
+                status2 = "discard";
+              }
+            } else if (version2 === void 0 && pktType !== RESPONSE.VERSION) {
+              debug("DEBUG[SFTP]: Parser: Unexpected packet before version");
+              this._cleanup(false);
+              return callback(new Error("Unexpected packet before version"));
+            } else if (version2 !== void 0 && pktType === RESPONSE.VERSION) {
+              debug("DEBUG[SFTP]: Parser: Unexpected duplicate version");
+              status2 = "bad_pkt";
+            } else if (RESPONSE[pktType] === void 0) {
+              status2 = "discard";
+            }
+            if (status2 === "bad_pkt") {
+              writeUInt32BE(pktHdrBuf, pktLeft + 1, 0);
+              pktHdrBuf[4] = pktType;
+              pktLeft = 4;
+              pktBuf = pktHdrBuf;
+            } else {
+              pktBuf = Buffer.allocUnsafe(pktLeft);
+              status2 = "payload";
+            }
+          }
+        } else if (status2 === "payload") {
+          if (pktType === RESPONSE.VERSION || pktType === REQUEST.INIT) {
+            version2 = state.version = readInt(buffer, 0, this, callback);
+            if (version2 === false)
+              return;
+            if (version2 < 3) {
+              this._cleanup(false);
+              return callback(new Error("Incompatible SFTP version: " + version2));
+            } else if (server)
+              this.push(SERVER_VERSION_BUFFER);
+            var buflen = buffer.length;
+            var extname;
+            var extdata;
+            buffer._pos = 4;
+            while (buffer._pos < buflen) {
+              extname = readString(buffer, buffer._pos, "ascii", this, callback);
+              if (extname === false)
+                return;
+              extdata = readString(buffer, buffer._pos, "ascii", this, callback);
+              if (extdata === false)
+                return;
+              if (state.extensions[extname])
+                state.extensions[extname].push(extdata);
+              else
+                state.extensions[extname] = [extdata];
+            }
+            this.emit("ready");
+          } else {
+            id = readInt(buffer, 0, this, callback);
+            if (id === false)
+              return;
+            var filename;
+            var attrs;
+            var handle;
+            var data;
+            if (!server) {
+              var req = requests[id];
+              var cb = req && req.cb;
+              debug("DEBUG[SFTP]: Parser: Response: " + RESPONSE[pktType]);
+              if (req && cb) {
+                if (pktType === RESPONSE.STATUS) {
+                  var code = readInt(buffer, 4, this, callback);
+                  if (code === false)
+                    return;
+                  if (code === STATUS_CODE.OK) {
+                    cb();
+                  } else {
+                    var msg;
+                    var lang = "";
+                    if (buffer.length >= 12) {
+                      msg = readString(buffer, 8, "utf8", this, callback);
+                      if (msg === false)
+                        return;
+                      if (buffer._pos + 4 < buffer.length) {
+                        lang = readString(
+                          buffer,
+                          buffer._pos,
+                          "ascii",
+                          this,
+                          callback
+                        );
+                        if (lang === false)
+                          return;
+                      }
+                    }
+                    var err = new Error(msg || STATUS_CODE_STR[code] || "Unknown status");
+                    err.code = code;
+                    err.lang = lang;
+                    cb(err);
+                  }
+                } else if (pktType === RESPONSE.HANDLE) {
+                  handle = readString(buffer, 4, this, callback);
+                  if (handle === false)
+                    return;
+                  cb(void 0, handle);
+                } else if (pktType === RESPONSE.DATA) {
+                  if (req.buffer) {
+                    var dataLen = readInt(buffer, 4, this, callback);
+                    if (dataLen === false)
+                      return;
+                    var reqBufLen = req.buffer.length;
+                    if (dataLen > reqBufLen) {
+                      writeUInt32BE(buffer, reqBufLen, 4);
+                    }
+                    data = readString(buffer, 4, req.buffer, this, callback);
+                    if (data === false)
+                      return;
+                    cb(void 0, data, dataLen);
+                  } else {
+                    data = readString(buffer, 4, this, callback);
+                    if (data === false)
+                      return;
+                    cb(void 0, data);
+                  }
+                } else if (pktType === RESPONSE.NAME) {
+                  var namesLen = readInt(buffer, 4, this, callback);
+                  if (namesLen === false)
+                    return;
+                  var names = [], longname;
+                  buffer._pos = 8;
+                  for (var i2 = 0; i2 < namesLen; ++i2) {
+                    filename = readString(
+                      buffer,
+                      buffer._pos,
+                      "utf8",
+                      this,
+                      callback
+                    );
+                    if (filename === false)
+                      return;
+                    longname = readString(
+                      buffer,
+                      buffer._pos,
+                      "utf8",
+                      this,
+                      callback
+                    );
+                    if (longname === false)
+                      return;
+                    attrs = readAttrs(buffer, buffer._pos, this, callback);
+                    if (attrs === false)
+                      return;
+                    names.push({
+                      filename,
+                      longname,
+                      attrs
+                    });
+                  }
+                  cb(void 0, names);
+                } else if (pktType === RESPONSE.ATTRS) {
+                  attrs = readAttrs(buffer, 4, this, callback);
+                  if (attrs === false)
+                    return;
+                  cb(void 0, attrs);
+                } else if (pktType === RESPONSE.EXTENDED) {
+                  if (req.extended) {
+                    switch (req.extended) {
+                      case "statvfs@openssh.com":
+                      case "fstatvfs@openssh.com":
+                        var stats = {
+                          f_bsize: void 0,
+                          f_frsize: void 0,
+                          f_blocks: void 0,
+                          f_bfree: void 0,
+                          f_bavail: void 0,
+                          f_files: void 0,
+                          f_ffree: void 0,
+                          f_favail: void 0,
+                          f_sid: void 0,
+                          f_flag: void 0,
+                          f_namemax: void 0
+                        };
+                        stats.f_bsize = readUInt64BE(buffer, 4, this, callback);
+                        if (stats.f_bsize === false)
+                          return;
+                        stats.f_frsize = readUInt64BE(buffer, 12, this, callback);
+                        if (stats.f_frsize === false)
+                          return;
+                        stats.f_blocks = readUInt64BE(buffer, 20, this, callback);
+                        if (stats.f_blocks === false)
+                          return;
+                        stats.f_bfree = readUInt64BE(buffer, 28, this, callback);
+                        if (stats.f_bfree === false)
+                          return;
+                        stats.f_bavail = readUInt64BE(buffer, 36, this, callback);
+                        if (stats.f_bavail === false)
+                          return;
+                        stats.f_files = readUInt64BE(buffer, 44, this, callback);
+                        if (stats.f_files === false)
+                          return;
+                        stats.f_ffree = readUInt64BE(buffer, 52, this, callback);
+                        if (stats.f_ffree === false)
+                          return;
+                        stats.f_favail = readUInt64BE(buffer, 60, this, callback);
+                        if (stats.f_favail === false)
+                          return;
+                        stats.f_sid = readUInt64BE(buffer, 68, this, callback);
+                        if (stats.f_sid === false)
+                          return;
+                        stats.f_flag = readUInt64BE(buffer, 76, this, callback);
+                        if (stats.f_flag === false)
+                          return;
+                        stats.f_namemax = readUInt64BE(buffer, 84, this, callback);
+                        if (stats.f_namemax === false)
+                          return;
+                        cb(void 0, stats);
+                        break;
+                    }
+                  }
+                  cb();
+                }
+              }
+              if (req)
+                delete requests[id];
+            } else {
+              var evName = REQUEST[pktType];
+              var offset;
+              var path6;
+              debug("DEBUG[SFTP]: Parser: Request: " + evName);
+              if (listenerCount(this, evName)) {
+                if (pktType === REQUEST.OPEN) {
+                  filename = readString(buffer, 4, "utf8", this, callback);
+                  if (filename === false)
+                    return;
+                  var pflags = readInt(buffer, buffer._pos, this, callback);
+                  if (pflags === false)
+                    return;
+                  attrs = readAttrs(buffer, buffer._pos + 4, this, callback);
+                  if (attrs === false)
+                    return;
+                  this.emit(evName, id, filename, pflags, attrs);
+                } else if (pktType === REQUEST.CLOSE || pktType === REQUEST.FSTAT || pktType === REQUEST.READDIR) {
+                  handle = readString(buffer, 4, this, callback);
+                  if (handle === false)
+                    return;
+                  this.emit(evName, id, handle);
+                } else if (pktType === REQUEST.READ) {
+                  handle = readString(buffer, 4, this, callback);
+                  if (handle === false)
+                    return;
+                  offset = readUInt64BE(buffer, buffer._pos, this, callback);
+                  if (offset === false)
+                    return;
+                  var len = readInt(buffer, buffer._pos, this, callback);
+                  if (len === false)
+                    return;
+                  this.emit(evName, id, handle, offset, len);
+                } else if (pktType === REQUEST.WRITE) {
+                  handle = readString(buffer, 4, this, callback);
+                  if (handle === false)
+                    return;
+                  offset = readUInt64BE(buffer, buffer._pos, this, callback);
+                  if (offset === false)
+                    return;
+                  data = readString(buffer, buffer._pos, this, callback);
+                  if (data === false)
+                    return;
+                  this.emit(evName, id, handle, offset, data);
+                } else if (pktType === REQUEST.LSTAT || pktType === REQUEST.STAT || pktType === REQUEST.OPENDIR || pktType === REQUEST.REMOVE || pktType === REQUEST.RMDIR || pktType === REQUEST.REALPATH || pktType === REQUEST.READLINK) {
+                  path6 = readString(buffer, 4, "utf8", this, callback);
+                  if (path6 === false)
+                    return;
+                  this.emit(evName, id, path6);
+                } else if (pktType === REQUEST.SETSTAT || pktType === REQUEST.MKDIR) {
+                  path6 = readString(buffer, 4, "utf8", this, callback);
+                  if (path6 === false)
+                    return;
+                  attrs = readAttrs(buffer, buffer._pos, this, callback);
+                  if (attrs === false)
+                    return;
+                  this.emit(evName, id, path6, attrs);
+                } else if (pktType === REQUEST.FSETSTAT) {
+                  handle = readString(buffer, 4, this, callback);
+                  if (handle === false)
+                    return;
+                  attrs = readAttrs(buffer, buffer._pos, this, callback);
+                  if (attrs === false)
+                    return;
+                  this.emit(evName, id, handle, attrs);
+                } else if (pktType === REQUEST.RENAME || pktType === REQUEST.SYMLINK) {
+                  var str1;
+                  var str2;
+                  str1 = readString(buffer, 4, "utf8", this, callback);
+                  if (str1 === false)
+                    return;
+                  str2 = readString(buffer, buffer._pos, "utf8", this, callback);
+                  if (str2 === false)
+                    return;
+                  if (pktType === REQUEST.SYMLINK && this._isOpenSSH) {
+                    this.emit(evName, id, str2, str1);
+                  } else
+                    this.emit(evName, id, str1, str2);
+                }
+              } else {
+                this.status(id, STATUS_CODE.OP_UNSUPPORTED);
+              }
+            }
+          }
+          status2 = "packet_header";
+          buffer = pktBuf = void 0;
+        } else if (status2 === "bad_pkt") {
+          if (server && buffer[4] !== REQUEST.INIT) {
+            var errCode = buffer[4] === REQUEST.EXTENDED ? STATUS_CODE.OP_UNSUPPORTED : STATUS_CODE.FAILURE;
+            if (buffer[4] === REQUEST.INIT || buffer[4] === RESPONSE.VERSION)
+              return this._cleanup(callback);
+            id = readInt(buffer, 5, this, callback);
+            if (id === false)
+              return;
+            this.status(id, errCode);
+          }
+          pktLeft = readUInt32BE(buffer, 0) - 5;
+          status2 = "discard";
+        }
+        if (chunkPos >= chunkLen)
+          break;
+      }
+      state.status = status2;
+      state.pktType = pktType;
+      state.pktBuf = pktBuf;
+      state.pktLeft = pktLeft;
+      state.version = version2;
+      callback();
+    };
+    SFTPStream.prototype.createReadStream = function(path6, options) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      return new ReadStream(this, path6, options);
+    };
+    SFTPStream.prototype.createWriteStream = function(path6, options) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      return new WriteStream(this, path6, options);
+    };
+    SFTPStream.prototype.open = function(path6, flags_, attrs, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var state = this._state;
+      if (typeof attrs === "function") {
+        cb = attrs;
+        attrs = void 0;
+      }
+      var flags = typeof flags_ === "number" ? flags_ : stringToFlags(flags_);
+      if (flags === null)
+        throw new Error("Unknown flags string: " + flags_);
+      var attrFlags = 0;
+      var attrBytes = 0;
+      if (typeof attrs === "string" || typeof attrs === "number") {
+        attrs = { mode: attrs };
+      }
+      if (typeof attrs === "object" && attrs !== null) {
+        attrs = attrsToBytes(attrs);
+        attrFlags = attrs.flags;
+        attrBytes = attrs.nbytes;
+        attrs = attrs.bytes;
+      }
+      var pathlen = Buffer.byteLength(path6);
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + pathlen + 4 + 4 + attrBytes);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.OPEN;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, pathlen, p);
+      buf.write(path6, p += 4, pathlen, "utf8");
+      writeUInt32BE(buf, flags, p += pathlen);
+      writeUInt32BE(buf, attrFlags, p += 4);
+      if (attrs && attrFlags) {
+        p += 4;
+        for (var i2 = 0, len = attrs.length; i2 < len; ++i2)
+          for (var j = 0, len2 = attrs[i2].length; j < len2; ++j)
+            buf[p++] = attrs[i2][j];
+      }
+      state.requests[reqid] = { cb };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing OPEN");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.close = function(handle, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      else if (!Buffer.isBuffer(handle))
+        throw new Error("handle is not a Buffer");
+      var state = this._state;
+      var handlelen = handle.length;
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + handlelen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.CLOSE;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, handlelen, p);
+      handle.copy(buf, p += 4);
+      state.requests[reqid] = { cb };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing CLOSE");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.readData = function(handle, buf, off, len, position, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      else if (!Buffer.isBuffer(handle))
+        throw new Error("handle is not a Buffer");
+      else if (!Buffer.isBuffer(buf))
+        throw new Error("buffer is not a Buffer");
+      else if (off >= buf.length)
+        throw new Error("offset is out of bounds");
+      else if (off + len > buf.length)
+        throw new Error("length extends beyond buffer");
+      else if (position === null)
+        throw new Error("null position currently unsupported");
+      var state = this._state;
+      var handlelen = handle.length;
+      var p = 9;
+      var pos = position;
+      var out = Buffer.allocUnsafe(4 + 1 + 4 + 4 + handlelen + 8 + 4);
+      writeUInt32BE(out, out.length - 4, 0);
+      out[4] = REQUEST.READ;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(out, reqid, 5);
+      writeUInt32BE(out, handlelen, p);
+      handle.copy(out, p += 4);
+      p += handlelen;
+      for (var i2 = 7; i2 >= 0; --i2) {
+        out[p + i2] = pos & 255;
+        pos /= 256;
+      }
+      writeUInt32BE(out, len, p += 8);
+      state.requests[reqid] = {
+        cb: function(err, data, nb) {
+          if (err) {
+            if (cb._wantEOFError || err.code !== STATUS_CODE.EOF)
+              return cb(err);
+          } else if (nb > len) {
+            return cb(new Error("Received more data than requested"));
+          }
+          cb(void 0, nb || 0, data, position);
+        },
+        buffer: buf.slice(off, off + len)
+      };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing READ");
+      return this.push(out);
+    };
+    SFTPStream.prototype.writeData = function(handle, buf, off, len, position, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      else if (!Buffer.isBuffer(handle))
+        throw new Error("handle is not a Buffer");
+      else if (!Buffer.isBuffer(buf))
+        throw new Error("buffer is not a Buffer");
+      else if (off > buf.length)
+        throw new Error("offset is out of bounds");
+      else if (off + len > buf.length)
+        throw new Error("length extends beyond buffer");
+      else if (position === null)
+        throw new Error("null position currently unsupported");
+      var self2 = this;
+      var state = this._state;
+      if (!len) {
+        cb && process.nextTick(function() {
+          cb(void 0, 0);
+        });
+        return;
+      }
+      var overflow = len > state.maxDataLen ? len - state.maxDataLen : 0;
+      var origPosition = position;
+      if (overflow)
+        len = state.maxDataLen;
+      var handlelen = handle.length;
+      var p = 9;
+      var out = Buffer.allocUnsafe(4 + 1 + 4 + 4 + handlelen + 8 + 4 + len);
+      writeUInt32BE(out, out.length - 4, 0);
+      out[4] = REQUEST.WRITE;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(out, reqid, 5);
+      writeUInt32BE(out, handlelen, p);
+      handle.copy(out, p += 4);
+      p += handlelen;
+      for (var i2 = 7; i2 >= 0; --i2) {
+        out[p + i2] = position & 255;
+        position /= 256;
+      }
+      writeUInt32BE(out, len, p += 8);
+      buf.copy(out, p += 4, off, off + len);
+      state.requests[reqid] = {
+        cb: function(err) {
+          if (err)
+            cb && cb(err);
+          else if (overflow) {
+            self2.writeData(
+              handle,
+              buf,
+              off + len,
+              overflow,
+              origPosition + len,
+              cb
+            );
+          } else
+            cb && cb(void 0, off + len);
+        }
+      };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing WRITE");
+      return this.push(out);
+    };
+    function tryCreateBuffer(size) {
+      try {
+        return Buffer.allocUnsafe(size);
+      } catch (ex) {
+        return ex;
+      }
+    }
+    function fastXfer(src, dst, srcPath, dstPath, opts, cb) {
+      var concurrency = 64;
+      var chunkSize = 32768;
+      var onstep;
+      var mode;
+      var fileSize;
+      if (typeof opts === "function") {
+        cb = opts;
+      } else if (typeof opts === "object" && opts !== null) {
+        if (typeof opts.concurrency === "number" && opts.concurrency > 0 && !isNaN(opts.concurrency))
+          concurrency = opts.concurrency;
+        if (typeof opts.chunkSize === "number" && opts.chunkSize > 0 && !isNaN(opts.chunkSize))
+          chunkSize = opts.chunkSize;
+        if (typeof opts.fileSize === "number" && opts.fileSize > 0 && !isNaN(opts.fileSize))
+          fileSize = opts.fileSize;
+        if (typeof opts.step === "function")
+          onstep = opts.step;
+        if (typeof opts.mode === "string" || typeof opts.mode === "number")
+          mode = modeNum(opts.mode);
+      }
+      var fsize;
+      var pdst = 0;
+      var total = 0;
+      var hadError = false;
+      var srcHandle;
+      var dstHandle;
+      var readbuf;
+      var bufsize = chunkSize * concurrency;
+      function onerror(err) {
+        if (hadError)
+          return;
+        hadError = true;
+        var left = 0;
+        var cbfinal;
+        if (srcHandle || dstHandle) {
+          cbfinal = function() {
+            if (--left === 0)
+              cb(err);
+          };
+          if (srcHandle && (src === fs || src.writable))
+            ++left;
+          if (dstHandle && (dst === fs || dst.writable))
+            ++left;
+          if (srcHandle && (src === fs || src.writable))
+            src.close(srcHandle, cbfinal);
+          if (dstHandle && (dst === fs || dst.writable))
+            dst.close(dstHandle, cbfinal);
+        } else
+          cb(err);
+      }
+      src.open(srcPath, "r", function(err, sourceHandle) {
+        if (err)
+          return onerror(err);
+        srcHandle = sourceHandle;
+        if (fileSize === void 0)
+          src.fstat(srcHandle, tryStat);
+        else
+          tryStat(null, { size: fileSize });
+        function tryStat(err2, attrs) {
+          if (err2) {
+            if (src !== fs) {
+              src.stat(srcPath, function(err_, attrs_) {
+                if (err_)
+                  return onerror(err2);
+                tryStat(null, attrs_);
+              });
+              return;
+            }
+            return onerror(err2);
+          }
+          fsize = attrs.size;
+          dst.open(dstPath, "w", function(err3, destHandle) {
+            if (err3)
+              return onerror(err3);
+            dstHandle = destHandle;
+            if (fsize <= 0)
+              return onerror();
+            while (bufsize > fsize) {
+              if (concurrency === 1) {
+                bufsize = fsize;
+                break;
+              }
+              bufsize -= chunkSize;
+              --concurrency;
+            }
+            readbuf = tryCreateBuffer(bufsize);
+            if (readbuf instanceof Error)
+              return onerror(readbuf);
+            if (mode !== void 0) {
+              dst.fchmod(dstHandle, mode, function tryAgain(err4) {
+                if (err4) {
+                  dst.chmod(dstPath, mode, function(err_) {
+                    tryAgain();
+                  });
+                  return;
+                }
+                startReads();
+              });
+            } else {
+              startReads();
+            }
+            function onread(err4, nb, data, dstpos, datapos, origChunkLen) {
+              if (err4)
+                return onerror(err4);
+              datapos = datapos || 0;
+              if (src === fs)
+                dst.writeData(dstHandle, readbuf, datapos, nb, dstpos, writeCb);
+              else
+                dst.write(dstHandle, readbuf, datapos, nb, dstpos, writeCb);
+              function writeCb(err5) {
+                if (err5)
+                  return onerror(err5);
+                total += nb;
+                onstep && onstep(total, nb, fsize);
+                if (nb < origChunkLen)
+                  return singleRead(datapos, dstpos + nb, origChunkLen - nb);
+                if (total === fsize) {
+                  dst.close(dstHandle, function(err6) {
+                    dstHandle = void 0;
+                    if (err6)
+                      return onerror(err6);
+                    src.close(srcHandle, function(err7) {
+                      srcHandle = void 0;
+                      if (err7)
+                        return onerror(err7);
+                      cb();
+                    });
+                  });
+                  return;
+                }
+                if (pdst >= fsize)
+                  return;
+                var chunk = pdst + chunkSize > fsize ? fsize - pdst : chunkSize;
+                singleRead(datapos, pdst, chunk);
+                pdst += chunk;
+              }
+            }
+            function makeCb(psrc, pdst2, chunk) {
+              return function(err4, nb, data) {
+                onread(err4, nb, data, pdst2, psrc, chunk);
+              };
+            }
+            function singleRead(psrc, pdst2, chunk) {
+              if (src === fs) {
+                src.read(
+                  srcHandle,
+                  readbuf,
+                  psrc,
+                  chunk,
+                  pdst2,
+                  makeCb(psrc, pdst2, chunk)
+                );
+              } else {
+                src.readData(
+                  srcHandle,
+                  readbuf,
+                  psrc,
+                  chunk,
+                  pdst2,
+                  makeCb(psrc, pdst2, chunk)
+                );
+              }
+            }
+            function startReads() {
+              var reads = 0;
+              var psrc = 0;
+              while (pdst < fsize && reads < concurrency) {
+                var chunk = pdst + chunkSize > fsize ? fsize - pdst : chunkSize;
+                singleRead(psrc, pdst, chunk);
+                psrc += chunk;
+                pdst += chunk;
+                ++reads;
+              }
+            }
+          });
+        }
+      });
+    }
+    SFTPStream.prototype.fastGet = function(remotePath, localPath, opts, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      fastXfer(this, fs, remotePath, localPath, opts, cb);
+    };
+    SFTPStream.prototype.fastPut = function(localPath, remotePath, opts, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      fastXfer(fs, this, localPath, remotePath, opts, cb);
+    };
+    SFTPStream.prototype.readFile = function(path6, options, callback_) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var callback;
+      if (typeof callback_ === "function") {
+        callback = callback_;
+      } else if (typeof options === "function") {
+        callback = options;
+        options = void 0;
+      }
+      var self2 = this;
+      if (typeof options === "string")
+        options = { encoding: options, flag: "r" };
+      else if (!options)
+        options = { encoding: null, flag: "r" };
+      else if (typeof options !== "object")
+        throw new TypeError("Bad arguments");
+      var encoding = options.encoding;
+      if (encoding && !Buffer.isEncoding(encoding))
+        throw new Error("Unknown encoding: " + encoding);
+      var size;
+      var buffer;
+      var buffers;
+      var pos = 0;
+      var handle;
+      var bytesRead = 0;
+      var flag = options.flag || "r";
+      this.open(path6, flag, 438, function(er, handle_) {
+        if (er)
+          return callback && callback(er);
+        handle = handle_;
+        self2.fstat(handle, function tryStat(er2, st) {
+          if (er2) {
+            self2.stat(path6, function(er_, st_) {
+              if (er_) {
+                return self2.close(handle, function() {
+                  callback && callback(er2);
+                });
+              }
+              tryStat(null, st_);
+            });
+            return;
+          }
+          size = st.size || 0;
+          if (size === 0) {
+            buffers = [];
+            return read();
+          }
+          buffer = Buffer.allocUnsafe(size);
+          read();
+        });
+      });
+      function read() {
+        if (size === 0) {
+          buffer = Buffer.allocUnsafe(8192);
+          self2.readData(handle, buffer, 0, 8192, bytesRead, afterRead);
+        } else {
+          self2.readData(handle, buffer, pos, size - pos, bytesRead, afterRead);
+        }
+      }
+      function afterRead(er, nbytes) {
+        var eof;
+        if (er) {
+          eof = er.code === STATUS_CODE.EOF;
+          if (!eof) {
+            return self2.close(handle, function() {
+              return callback && callback(er);
+            });
+          }
+        } else {
+          eof = false;
+        }
+        if (eof || size === 0 && nbytes === 0)
+          return close();
+        bytesRead += nbytes;
+        pos += nbytes;
+        if (size !== 0) {
+          if (pos === size)
+            close();
+          else
+            read();
+        } else {
+          buffers.push(buffer.slice(0, nbytes));
+          read();
+        }
+      }
+      afterRead._wantEOFError = true;
+      function close() {
+        self2.close(handle, function(er) {
+          if (size === 0) {
+            buffer = Buffer.concat(buffers, pos);
+          } else if (pos < size) {
+            buffer = buffer.slice(0, pos);
+          }
+          if (encoding)
+            buffer = buffer.toString(encoding);
+          return callback && callback(er, buffer);
+        });
+      }
+    };
+    function writeAll2(self2, handle, buffer, offset, length, position, callback_) {
+      var callback = typeof callback_ === "function" ? callback_ : void 0;
+      self2.writeData(
+        handle,
+        buffer,
+        offset,
+        length,
+        position,
+        function(writeErr, written) {
+          if (writeErr) {
+            return self2.close(handle, function() {
+              callback && callback(writeErr);
+            });
+          }
+          if (written === length)
+            self2.close(handle, callback);
+          else {
+            offset += written;
+            length -= written;
+            position += written;
+            writeAll2(self2, handle, buffer, offset, length, position, callback);
+          }
+        }
+      );
+    }
+    SFTPStream.prototype.writeFile = function(path6, data, options, callback_) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var callback;
+      if (typeof callback_ === "function") {
+        callback = callback_;
+      } else if (typeof options === "function") {
+        callback = options;
+        options = void 0;
+      }
+      var self2 = this;
+      if (typeof options === "string")
+        options = { encoding: options, mode: 438, flag: "w" };
+      else if (!options)
+        options = { encoding: "utf8", mode: 438, flag: "w" };
+      else if (typeof options !== "object")
+        throw new TypeError("Bad arguments");
+      if (options.encoding && !Buffer.isEncoding(options.encoding))
+        throw new Error("Unknown encoding: " + options.encoding);
+      var flag = options.flag || "w";
+      this.open(path6, flag, options.mode, function(openErr, handle) {
+        if (openErr)
+          callback && callback(openErr);
+        else {
+          var buffer = Buffer.isBuffer(data) ? data : Buffer.from("" + data, options.encoding || "utf8");
+          var position = /a/.test(flag) ? null : 0;
+          if (position === null) {
+            self2.fstat(handle, function tryStat(er, st) {
+              if (er) {
+                self2.stat(path6, function(er_, st_) {
+                  if (er_) {
+                    return self2.close(handle, function() {
+                      callback && callback(er);
+                    });
+                  }
+                  tryStat(null, st_);
+                });
+                return;
+              }
+              writeAll2(self2, handle, buffer, 0, buffer.length, st.size, callback);
+            });
+            return;
+          }
+          writeAll2(self2, handle, buffer, 0, buffer.length, position, callback);
+        }
+      });
+    };
+    SFTPStream.prototype.appendFile = function(path6, data, options, callback_) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var callback;
+      if (typeof callback_ === "function") {
+        callback = callback_;
+      } else if (typeof options === "function") {
+        callback = options;
+        options = void 0;
+      }
+      if (typeof options === "string")
+        options = { encoding: options, mode: 438, flag: "a" };
+      else if (!options)
+        options = { encoding: "utf8", mode: 438, flag: "a" };
+      else if (typeof options !== "object")
+        throw new TypeError("Bad arguments");
+      if (!options.flag)
+        options = util._extend({ flag: "a" }, options);
+      this.writeFile(path6, data, options, callback);
+    };
+    SFTPStream.prototype.exists = function(path6, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      this.stat(path6, function(err) {
+        cb && cb(err ? false : true);
+      });
+    };
+    SFTPStream.prototype.unlink = function(filename, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var state = this._state;
+      var fnamelen = Buffer.byteLength(filename);
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + fnamelen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.REMOVE;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, fnamelen, p);
+      buf.write(filename, p += 4, fnamelen, "utf8");
+      state.requests[reqid] = { cb };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing REMOVE");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.rename = function(oldPath, newPath, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var state = this._state;
+      var oldlen = Buffer.byteLength(oldPath);
+      var newlen = Buffer.byteLength(newPath);
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + oldlen + 4 + newlen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.RENAME;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, oldlen, p);
+      buf.write(oldPath, p += 4, oldlen, "utf8");
+      writeUInt32BE(buf, newlen, p += oldlen);
+      buf.write(newPath, p += 4, newlen, "utf8");
+      state.requests[reqid] = { cb };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing RENAME");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.mkdir = function(path6, attrs, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var flags = 0;
+      var attrBytes = 0;
+      var state = this._state;
+      if (typeof attrs === "function") {
+        cb = attrs;
+        attrs = void 0;
+      }
+      if (typeof attrs === "object" && attrs !== null) {
+        attrs = attrsToBytes(attrs);
+        flags = attrs.flags;
+        attrBytes = attrs.nbytes;
+        attrs = attrs.bytes;
+      }
+      var pathlen = Buffer.byteLength(path6);
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + pathlen + 4 + attrBytes);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.MKDIR;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, pathlen, p);
+      buf.write(path6, p += 4, pathlen, "utf8");
+      writeUInt32BE(buf, flags, p += pathlen);
+      if (flags) {
+        p += 4;
+        for (var i2 = 0, len = attrs.length; i2 < len; ++i2)
+          for (var j = 0, len2 = attrs[i2].length; j < len2; ++j)
+            buf[p++] = attrs[i2][j];
+      }
+      state.requests[reqid] = { cb };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing MKDIR");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.rmdir = function(path6, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var state = this._state;
+      var pathlen = Buffer.byteLength(path6);
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + pathlen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.RMDIR;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, pathlen, p);
+      buf.write(path6, p += 4, pathlen, "utf8");
+      state.requests[reqid] = { cb };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing RMDIR");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.readdir = function(where, opts, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var state = this._state;
+      var doFilter;
+      if (typeof opts === "function") {
+        cb = opts;
+        opts = {};
+      }
+      if (typeof opts !== "object" || opts === null)
+        opts = {};
+      doFilter = opts && opts.full ? false : true;
+      if (!Buffer.isBuffer(where) && typeof where !== "string")
+        throw new Error("missing directory handle or path");
+      if (typeof where === "string") {
+        var self2 = this;
+        var entries = [];
+        var e = 0;
+        return this.opendir(where, function reread(err, handle) {
+          if (err)
+            return cb(err);
+          self2.readdir(handle, opts, function(err2, list3) {
+            var eof = err2 && err2.code === STATUS_CODE.EOF;
+            if (err2 && !eof) {
+              return self2.close(handle, function() {
+                cb(err2);
+              });
+            } else if (eof) {
+              return self2.close(handle, function(err3) {
+                if (err3)
+                  return cb(err3);
+                cb(void 0, entries);
+              });
+            }
+            for (var i2 = 0, len = list3.length; i2 < len; ++i2, ++e)
+              entries[e] = list3[i2];
+            reread(void 0, handle);
+          });
+        });
+      }
+      var handlelen = where.length;
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + handlelen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.READDIR;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, handlelen, p);
+      where.copy(buf, p += 4);
+      state.requests[reqid] = {
+        cb: doFilter ? function(err, list3) {
+          if (err)
+            return cb(err);
+          for (var i2 = list3.length - 1; i2 >= 0; --i2) {
+            if (list3[i2].filename === "." || list3[i2].filename === "..")
+              list3.splice(i2, 1);
+          }
+          cb(void 0, list3);
+        } : cb
+      };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing READDIR");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.fstat = function(handle, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      else if (!Buffer.isBuffer(handle))
+        throw new Error("handle is not a Buffer");
+      var state = this._state;
+      var handlelen = handle.length;
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + handlelen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.FSTAT;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, handlelen, p);
+      handle.copy(buf, p += 4);
+      state.requests[reqid] = { cb };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing FSTAT");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.stat = function(path6, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var state = this._state;
+      var pathlen = Buffer.byteLength(path6);
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + pathlen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.STAT;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, pathlen, p);
+      buf.write(path6, p += 4, pathlen, "utf8");
+      state.requests[reqid] = { cb };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing STAT");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.lstat = function(path6, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var state = this._state;
+      var pathlen = Buffer.byteLength(path6);
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + pathlen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.LSTAT;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, pathlen, p);
+      buf.write(path6, p += 4, pathlen, "utf8");
+      state.requests[reqid] = { cb };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing LSTAT");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.opendir = function(path6, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var state = this._state;
+      var pathlen = Buffer.byteLength(path6);
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + pathlen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.OPENDIR;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, pathlen, p);
+      buf.write(path6, p += 4, pathlen, "utf8");
+      state.requests[reqid] = { cb };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing OPENDIR");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.setstat = function(path6, attrs, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var flags = 0;
+      var attrBytes = 0;
+      var state = this._state;
+      if (typeof attrs === "object" && attrs !== null) {
+        attrs = attrsToBytes(attrs);
+        flags = attrs.flags;
+        attrBytes = attrs.nbytes;
+        attrs = attrs.bytes;
+      } else if (typeof attrs === "function")
+        cb = attrs;
+      var pathlen = Buffer.byteLength(path6);
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + pathlen + 4 + attrBytes);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.SETSTAT;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, pathlen, p);
+      buf.write(path6, p += 4, pathlen, "utf8");
+      writeUInt32BE(buf, flags, p += pathlen);
+      if (flags) {
+        p += 4;
+        for (var i2 = 0, len = attrs.length; i2 < len; ++i2)
+          for (var j = 0, len2 = attrs[i2].length; j < len2; ++j)
+            buf[p++] = attrs[i2][j];
+      }
+      state.requests[reqid] = { cb };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing SETSTAT");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.fsetstat = function(handle, attrs, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      else if (!Buffer.isBuffer(handle))
+        throw new Error("handle is not a Buffer");
+      var flags = 0;
+      var attrBytes = 0;
+      var state = this._state;
+      if (typeof attrs === "object" && attrs !== null) {
+        attrs = attrsToBytes(attrs);
+        flags = attrs.flags;
+        attrBytes = attrs.nbytes;
+        attrs = attrs.bytes;
+      } else if (typeof attrs === "function")
+        cb = attrs;
+      var handlelen = handle.length;
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + handlelen + 4 + attrBytes);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.FSETSTAT;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, handlelen, p);
+      handle.copy(buf, p += 4);
+      writeUInt32BE(buf, flags, p += handlelen);
+      if (flags) {
+        p += 4;
+        for (var i2 = 0, len = attrs.length; i2 < len; ++i2)
+          for (var j = 0, len2 = attrs[i2].length; j < len2; ++j)
+            buf[p++] = attrs[i2][j];
+      }
+      state.requests[reqid] = { cb };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing FSETSTAT");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.futimes = function(handle, atime, mtime, cb) {
+      return this.fsetstat(handle, {
+        atime: toUnixTimestamp(atime),
+        mtime: toUnixTimestamp(mtime)
+      }, cb);
+    };
+    SFTPStream.prototype.utimes = function(path6, atime, mtime, cb) {
+      return this.setstat(path6, {
+        atime: toUnixTimestamp(atime),
+        mtime: toUnixTimestamp(mtime)
+      }, cb);
+    };
+    SFTPStream.prototype.fchown = function(handle, uid, gid, cb) {
+      return this.fsetstat(handle, {
+        uid,
+        gid
+      }, cb);
+    };
+    SFTPStream.prototype.chown = function(path6, uid, gid, cb) {
+      return this.setstat(path6, {
+        uid,
+        gid
+      }, cb);
+    };
+    SFTPStream.prototype.fchmod = function(handle, mode, cb) {
+      return this.fsetstat(handle, {
+        mode
+      }, cb);
+    };
+    SFTPStream.prototype.chmod = function(path6, mode, cb) {
+      return this.setstat(path6, {
+        mode
+      }, cb);
+    };
+    SFTPStream.prototype.readlink = function(path6, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var state = this._state;
+      var pathlen = Buffer.byteLength(path6);
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + pathlen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.READLINK;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, pathlen, p);
+      buf.write(path6, p += 4, pathlen, "utf8");
+      state.requests[reqid] = {
+        cb: function(err, names) {
+          if (err)
+            return cb(err);
+          else if (!names || !names.length)
+            return cb(new Error("Response missing link info"));
+          cb(void 0, names[0].filename);
+        }
+      };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing READLINK");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.symlink = function(targetPath, linkPath, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var state = this._state;
+      var linklen = Buffer.byteLength(linkPath);
+      var targetlen = Buffer.byteLength(targetPath);
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + linklen + 4 + targetlen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.SYMLINK;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      if (this._isOpenSSH) {
+        writeUInt32BE(buf, targetlen, p);
+        buf.write(targetPath, p += 4, targetlen, "utf8");
+        writeUInt32BE(buf, linklen, p += targetlen);
+        buf.write(linkPath, p += 4, linklen, "utf8");
+      } else {
+        writeUInt32BE(buf, linklen, p);
+        buf.write(linkPath, p += 4, linklen, "utf8");
+        writeUInt32BE(buf, targetlen, p += linklen);
+        buf.write(targetPath, p += 4, targetlen, "utf8");
+      }
+      state.requests[reqid] = { cb };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing SYMLINK");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.realpath = function(path6, cb) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var state = this._state;
+      var pathlen = Buffer.byteLength(path6);
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + pathlen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.REALPATH;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, pathlen, p);
+      buf.write(path6, p += 4, pathlen, "utf8");
+      state.requests[reqid] = {
+        cb: function(err, names) {
+          if (err)
+            return cb(err);
+          else if (!names || !names.length)
+            return cb(new Error("Response missing path info"));
+          cb(void 0, names[0].filename);
+        }
+      };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing REALPATH");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.ext_openssh_rename = function(oldPath, newPath, cb) {
+      var state = this._state;
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      else if (!state.extensions["posix-rename@openssh.com"] || state.extensions["posix-rename@openssh.com"].indexOf("1") === -1)
+        throw new Error("Server does not support this extended request");
+      var oldlen = Buffer.byteLength(oldPath);
+      var newlen = Buffer.byteLength(newPath);
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + 24 + 4 + oldlen + 4 + newlen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.EXTENDED;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, 24, p);
+      buf.write("posix-rename@openssh.com", p += 4, 24, "ascii");
+      writeUInt32BE(buf, oldlen, p += 24);
+      buf.write(oldPath, p += 4, oldlen, "utf8");
+      writeUInt32BE(buf, newlen, p += oldlen);
+      buf.write(newPath, p += 4, newlen, "utf8");
+      state.requests[reqid] = { cb };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing posix-rename@openssh.com");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.ext_openssh_statvfs = function(path6, cb) {
+      var state = this._state;
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      else if (!state.extensions["statvfs@openssh.com"] || state.extensions["statvfs@openssh.com"].indexOf("2") === -1)
+        throw new Error("Server does not support this extended request");
+      var pathlen = Buffer.byteLength(path6);
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + 19 + 4 + pathlen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.EXTENDED;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, 19, p);
+      buf.write("statvfs@openssh.com", p += 4, 19, "ascii");
+      writeUInt32BE(buf, pathlen, p += 19);
+      buf.write(path6, p += 4, pathlen, "utf8");
+      state.requests[reqid] = {
+        extended: "statvfs@openssh.com",
+        cb
+      };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing statvfs@openssh.com");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.ext_openssh_fstatvfs = function(handle, cb) {
+      var state = this._state;
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      else if (!state.extensions["fstatvfs@openssh.com"] || state.extensions["fstatvfs@openssh.com"].indexOf("2") === -1)
+        throw new Error("Server does not support this extended request");
+      else if (!Buffer.isBuffer(handle))
+        throw new Error("handle is not a Buffer");
+      var handlelen = handle.length;
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + 20 + 4 + handlelen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.EXTENDED;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, 20, p);
+      buf.write("fstatvfs@openssh.com", p += 4, 20, "ascii");
+      writeUInt32BE(buf, handlelen, p += 20);
+      buf.write(handle, p += 4, handlelen, "utf8");
+      state.requests[reqid] = {
+        extended: "fstatvfs@openssh.com",
+        cb
+      };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing fstatvfs@openssh.com");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.ext_openssh_hardlink = function(oldPath, newPath, cb) {
+      var state = this._state;
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      else if (!state.extensions["hardlink@openssh.com"] || state.extensions["hardlink@openssh.com"].indexOf("1") === -1)
+        throw new Error("Server does not support this extended request");
+      var oldlen = Buffer.byteLength(oldPath);
+      var newlen = Buffer.byteLength(newPath);
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + 20 + 4 + oldlen + 4 + newlen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.EXTENDED;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, 20, p);
+      buf.write("hardlink@openssh.com", p += 4, 20, "ascii");
+      writeUInt32BE(buf, oldlen, p += 20);
+      buf.write(oldPath, p += 4, oldlen, "utf8");
+      writeUInt32BE(buf, newlen, p += oldlen);
+      buf.write(newPath, p += 4, newlen, "utf8");
+      state.requests[reqid] = { cb };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing hardlink@openssh.com");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.ext_openssh_fsync = function(handle, cb) {
+      var state = this._state;
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      else if (!state.extensions["fsync@openssh.com"] || state.extensions["fsync@openssh.com"].indexOf("1") === -1)
+        throw new Error("Server does not support this extended request");
+      else if (!Buffer.isBuffer(handle))
+        throw new Error("handle is not a Buffer");
+      var handlelen = handle.length;
+      var p = 9;
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + 17 + 4 + handlelen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = REQUEST.EXTENDED;
+      var reqid = state.writeReqid = (state.writeReqid + 1) % MAX_REQID;
+      writeUInt32BE(buf, reqid, 5);
+      writeUInt32BE(buf, 17, p);
+      buf.write("fsync@openssh.com", p += 4, 17, "ascii");
+      writeUInt32BE(buf, handlelen, p += 17);
+      buf.write(handle, p += 4, handlelen, "utf8");
+      state.requests[reqid] = { cb };
+      this.debug("DEBUG[SFTP]: Outgoing: Writing fsync@openssh.com");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.status = function(id, code, message, lang) {
+      if (!this.server)
+        throw new Error("Server-only method called in client mode");
+      if (!STATUS_CODE[code] || typeof code !== "number")
+        throw new Error("Bad status code: " + code);
+      message || (message = "");
+      lang || (lang = "");
+      var msgLen = Buffer.byteLength(message);
+      var langLen = Buffer.byteLength(lang);
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + 4 + msgLen + 4 + langLen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = RESPONSE.STATUS;
+      writeUInt32BE(buf, id, 5);
+      writeUInt32BE(buf, code, 9);
+      writeUInt32BE(buf, msgLen, 13);
+      if (msgLen)
+        buf.write(message, 17, msgLen, "utf8");
+      writeUInt32BE(buf, langLen, 17 + msgLen);
+      if (langLen)
+        buf.write(lang, 17 + msgLen + 4, langLen, "ascii");
+      this.debug("DEBUG[SFTP]: Outgoing: Writing STATUS");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.handle = function(id, handle) {
+      if (!this.server)
+        throw new Error("Server-only method called in client mode");
+      if (!Buffer.isBuffer(handle))
+        throw new Error("handle is not a Buffer");
+      var handleLen = handle.length;
+      if (handleLen > 256)
+        throw new Error("handle too large (> 256 bytes)");
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + handleLen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = RESPONSE.HANDLE;
+      writeUInt32BE(buf, id, 5);
+      writeUInt32BE(buf, handleLen, 9);
+      if (handleLen)
+        handle.copy(buf, 13);
+      this.debug("DEBUG[SFTP]: Outgoing: Writing HANDLE");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.data = function(id, data, encoding) {
+      if (!this.server)
+        throw new Error("Server-only method called in client mode");
+      var isBuffer = Buffer.isBuffer(data);
+      if (!isBuffer && typeof data !== "string")
+        throw new Error("data is not a Buffer or string");
+      if (!isBuffer)
+        encoding || (encoding = "utf8");
+      var dataLen = isBuffer ? data.length : Buffer.byteLength(data, encoding);
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + dataLen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = RESPONSE.DATA;
+      writeUInt32BE(buf, id, 5);
+      writeUInt32BE(buf, dataLen, 9);
+      if (dataLen) {
+        if (isBuffer)
+          data.copy(buf, 13);
+        else
+          buf.write(data, 13, dataLen, encoding);
+      }
+      this.debug("DEBUG[SFTP]: Outgoing: Writing DATA");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.name = function(id, names) {
+      if (!this.server)
+        throw new Error("Server-only method called in client mode");
+      if (!Array.isArray(names)) {
+        if (typeof names !== "object" || names === null)
+          throw new Error("names is not an object or array");
+        names = [names];
+      }
+      var count2 = names.length;
+      var namesLen = 0;
+      var nameAttrs;
+      var attrs = [];
+      var name;
+      var filename;
+      var longname;
+      var attr;
+      var len;
+      var len2;
+      var buf;
+      var p;
+      var i2;
+      var j;
+      var k;
+      for (i2 = 0; i2 < count2; ++i2) {
+        name = names[i2];
+        filename = !name || !name.filename || typeof name.filename !== "string" ? "" : name.filename;
+        namesLen += 4 + Buffer.byteLength(filename);
+        longname = !name || !name.longname || typeof name.longname !== "string" ? "" : name.longname;
+        namesLen += 4 + Buffer.byteLength(longname);
+        if (typeof name.attrs === "object" && name.attrs !== null) {
+          nameAttrs = attrsToBytes(name.attrs);
+          namesLen += 4 + nameAttrs.nbytes;
+          attrs.push(nameAttrs);
+        } else {
+          namesLen += 4;
+          attrs.push(null);
+        }
+      }
+      buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + namesLen);
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = RESPONSE.NAME;
+      writeUInt32BE(buf, id, 5);
+      writeUInt32BE(buf, count2, 9);
+      p = 13;
+      for (i2 = 0; i2 < count2; ++i2) {
+        name = names[i2];
+        filename = !name || !name.filename || typeof name.filename !== "string" ? "" : name.filename;
+        len = Buffer.byteLength(filename);
+        writeUInt32BE(buf, len, p);
+        p += 4;
+        if (len) {
+          buf.write(filename, p, len, "utf8");
+          p += len;
+        }
+        longname = !name || !name.longname || typeof name.longname !== "string" ? "" : name.longname;
+        len = Buffer.byteLength(longname);
+        writeUInt32BE(buf, len, p);
+        p += 4;
+        if (len) {
+          buf.write(longname, p, len, "utf8");
+          p += len;
+        }
+        attr = attrs[i2];
+        if (attr) {
+          writeUInt32BE(buf, attr.flags, p);
+          p += 4;
+          if (attr.flags && attr.bytes) {
+            var bytes = attr.bytes;
+            for (j = 0, len = bytes.length; j < len; ++j)
+              for (k = 0, len2 = bytes[j].length; k < len2; ++k)
+                buf[p++] = bytes[j][k];
+          }
+        } else {
+          writeUInt32BE(buf, 0, p);
+          p += 4;
+        }
+      }
+      this.debug("DEBUG[SFTP]: Outgoing: Writing NAME");
+      return this.push(buf);
+    };
+    SFTPStream.prototype.attrs = function(id, attrs) {
+      if (!this.server)
+        throw new Error("Server-only method called in client mode");
+      if (typeof attrs !== "object" || attrs === null)
+        throw new Error("attrs is not an object");
+      var info = attrsToBytes(attrs);
+      var buf = Buffer.allocUnsafe(4 + 1 + 4 + 4 + info.nbytes);
+      var p = 13;
+      writeUInt32BE(buf, buf.length - 4, 0);
+      buf[4] = RESPONSE.ATTRS;
+      writeUInt32BE(buf, id, 5);
+      writeUInt32BE(buf, info.flags, 9);
+      if (info.flags && info.bytes) {
+        var bytes = info.bytes;
+        for (var j = 0, len = bytes.length; j < len; ++j)
+          for (var k = 0, len2 = bytes[j].length; k < len2; ++k)
+            buf[p++] = bytes[j][k];
+      }
+      this.debug("DEBUG[SFTP]: Outgoing: Writing ATTRS");
+      return this.push(buf);
+    };
+    function readAttrs(buf, p, stream2, callback) {
+      var flags = readUInt32BE(buf, p);
+      var attrs = new Stats();
+      p += 4;
+      if (flags & ATTR.SIZE) {
+        var size = readUInt64BE(buf, p, stream2, callback);
+        if (size === false)
+          return false;
+        attrs.size = size;
+        p += 8;
+      }
+      if (flags & ATTR.UIDGID) {
+        var uid;
+        var gid;
+        uid = readInt(buf, p, this, callback);
+        if (uid === false)
+          return false;
+        attrs.uid = uid;
+        p += 4;
+        gid = readInt(buf, p, this, callback);
+        if (gid === false)
+          return false;
+        attrs.gid = gid;
+        p += 4;
+      }
+      if (flags & ATTR.PERMISSIONS) {
+        var mode = readInt(buf, p, this, callback);
+        if (mode === false)
+          return false;
+        attrs.mode = mode;
+        attrs.permissions = mode;
+        p += 4;
+      }
+      if (flags & ATTR.ACMODTIME) {
+        var atime;
+        var mtime;
+        atime = readInt(buf, p, this, callback);
+        if (atime === false)
+          return false;
+        attrs.atime = atime;
+        p += 4;
+        mtime = readInt(buf, p, this, callback);
+        if (mtime === false)
+          return false;
+        attrs.mtime = mtime;
+        p += 4;
+      }
+      if (flags & ATTR.EXTENDED) {
+        var extcount = readInt(buf, p, this, callback);
+        if (extcount === false)
+          return false;
+        p += 4;
+        for (var i2 = 0, len; i2 < extcount; ++i2) {
+          len = readInt(buf, p, this, callback);
+          if (len === false)
+            return false;
+          p += 4 + len;
+        }
+      }
+      buf._pos = p;
+      return attrs;
+    }
+    function readUInt64BE(buffer, p, stream2, callback) {
+      if (buffer.length - p < 8) {
+        stream2 && stream2._cleanup(callback);
+        return false;
+      }
+      var val = 0;
+      for (var len = p + 8; p < len; ++p) {
+        val *= 256;
+        val += buffer[p];
+      }
+      buffer._pos = p;
+      return val;
+    }
+    function attrsToBytes(attrs) {
+      var flags = 0;
+      var attrBytes = 0;
+      var ret = [];
+      var i2 = 0;
+      if (typeof attrs !== "object" || attrs === null)
+        return { flags, nbytes: attrBytes, bytes: ret };
+      if (typeof attrs.size === "number") {
+        flags |= ATTR.SIZE;
+        attrBytes += 8;
+        var sizeBytes = new Array(8);
+        var val = attrs.size;
+        for (i2 = 7; i2 >= 0; --i2) {
+          sizeBytes[i2] = val & 255;
+          val /= 256;
+        }
+        ret.push(sizeBytes);
+      }
+      if (typeof attrs.uid === "number" && typeof attrs.gid === "number") {
+        flags |= ATTR.UIDGID;
+        attrBytes += 8;
+        ret.push([
+          attrs.uid >> 24 & 255,
+          attrs.uid >> 16 & 255,
+          attrs.uid >> 8 & 255,
+          attrs.uid & 255
+        ]);
+        ret.push([
+          attrs.gid >> 24 & 255,
+          attrs.gid >> 16 & 255,
+          attrs.gid >> 8 & 255,
+          attrs.gid & 255
+        ]);
+      }
+      if (typeof attrs.permissions === "number" || typeof attrs.permissions === "string" || typeof attrs.mode === "number" || typeof attrs.mode === "string") {
+        var mode = modeNum(attrs.mode || attrs.permissions);
+        flags |= ATTR.PERMISSIONS;
+        attrBytes += 4;
+        ret.push([
+          mode >> 24 & 255,
+          mode >> 16 & 255,
+          mode >> 8 & 255,
+          mode & 255
+        ]);
+      }
+      if ((typeof attrs.atime === "number" || isDate(attrs.atime)) && (typeof attrs.mtime === "number" || isDate(attrs.mtime))) {
+        var atime = toUnixTimestamp(attrs.atime);
+        var mtime = toUnixTimestamp(attrs.mtime);
+        flags |= ATTR.ACMODTIME;
+        attrBytes += 8;
+        ret.push([
+          atime >> 24 & 255,
+          atime >> 16 & 255,
+          atime >> 8 & 255,
+          atime & 255
+        ]);
+        ret.push([
+          mtime >> 24 & 255,
+          mtime >> 16 & 255,
+          mtime >> 8 & 255,
+          mtime & 255
+        ]);
+      }
+      return { flags, nbytes: attrBytes, bytes: ret };
+    }
+    function toUnixTimestamp(time3) {
+      if (typeof time3 === "number" && !isNaN(time3))
+        return time3;
+      else if (isDate(time3))
+        return parseInt(time3.getTime() / 1e3, 10);
+      throw new Error("Cannot parse time: " + time3);
+    }
+    function modeNum(mode) {
+      if (typeof mode === "number" && !isNaN(mode))
+        return mode;
+      else if (typeof mode === "string")
+        return modeNum(parseInt(mode, 8));
+      throw new Error("Cannot parse mode: " + mode);
+    }
+    var stringFlagMap = {
+      "r": OPEN_MODE.READ,
+      "r+": OPEN_MODE.READ | OPEN_MODE.WRITE,
+      "w": OPEN_MODE.TRUNC | OPEN_MODE.CREAT | OPEN_MODE.WRITE,
+      "wx": OPEN_MODE.TRUNC | OPEN_MODE.CREAT | OPEN_MODE.WRITE | OPEN_MODE.EXCL,
+      "xw": OPEN_MODE.TRUNC | OPEN_MODE.CREAT | OPEN_MODE.WRITE | OPEN_MODE.EXCL,
+      "w+": OPEN_MODE.TRUNC | OPEN_MODE.CREAT | OPEN_MODE.READ | OPEN_MODE.WRITE,
+      "wx+": OPEN_MODE.TRUNC | OPEN_MODE.CREAT | OPEN_MODE.READ | OPEN_MODE.WRITE | OPEN_MODE.EXCL,
+      "xw+": OPEN_MODE.TRUNC | OPEN_MODE.CREAT | OPEN_MODE.READ | OPEN_MODE.WRITE | OPEN_MODE.EXCL,
+      "a": OPEN_MODE.APPEND | OPEN_MODE.CREAT | OPEN_MODE.WRITE,
+      "ax": OPEN_MODE.APPEND | OPEN_MODE.CREAT | OPEN_MODE.WRITE | OPEN_MODE.EXCL,
+      "xa": OPEN_MODE.APPEND | OPEN_MODE.CREAT | OPEN_MODE.WRITE | OPEN_MODE.EXCL,
+      "a+": OPEN_MODE.APPEND | OPEN_MODE.CREAT | OPEN_MODE.READ | OPEN_MODE.WRITE,
+      "ax+": OPEN_MODE.APPEND | OPEN_MODE.CREAT | OPEN_MODE.READ | OPEN_MODE.WRITE | OPEN_MODE.EXCL,
+      "xa+": OPEN_MODE.APPEND | OPEN_MODE.CREAT | OPEN_MODE.READ | OPEN_MODE.WRITE | OPEN_MODE.EXCL
+    };
+    var stringFlagMapKeys = Object.keys(stringFlagMap);
+    function stringToFlags(str) {
+      var flags = stringFlagMap[str];
+      if (flags !== void 0)
+        return flags;
+      return null;
+    }
+    SFTPStream.stringToFlags = stringToFlags;
+    function flagsToString(flags) {
+      for (var i2 = 0; i2 < stringFlagMapKeys.length; ++i2) {
+        var key = stringFlagMapKeys[i2];
+        if (stringFlagMap[key] === flags)
+          return key;
+      }
+      return null;
+    }
+    SFTPStream.flagsToString = flagsToString;
+    function Stats(initial) {
+      this.mode = initial && initial.mode;
+      this.permissions = this.mode;
+      this.uid = initial && initial.uid;
+      this.gid = initial && initial.gid;
+      this.size = initial && initial.size;
+      this.atime = initial && initial.atime;
+      this.mtime = initial && initial.mtime;
+    }
+    Stats.prototype._checkModeProperty = function(property) {
+      return (this.mode & constants6.S_IFMT) === property;
+    };
+    Stats.prototype.isDirectory = function() {
+      return this._checkModeProperty(constants6.S_IFDIR);
+    };
+    Stats.prototype.isFile = function() {
+      return this._checkModeProperty(constants6.S_IFREG);
+    };
+    Stats.prototype.isBlockDevice = function() {
+      return this._checkModeProperty(constants6.S_IFBLK);
+    };
+    Stats.prototype.isCharacterDevice = function() {
+      return this._checkModeProperty(constants6.S_IFCHR);
+    };
+    Stats.prototype.isSymbolicLink = function() {
+      return this._checkModeProperty(constants6.S_IFLNK);
+    };
+    Stats.prototype.isFIFO = function() {
+      return this._checkModeProperty(constants6.S_IFIFO);
+    };
+    Stats.prototype.isSocket = function() {
+      return this._checkModeProperty(constants6.S_IFSOCK);
+    };
+    SFTPStream.Stats = Stats;
+    var fsCompat = require_node_fs_compat();
+    var validateNumber = fsCompat.validateNumber;
+    var destroyImpl = fsCompat.destroyImpl;
+    var ERR_OUT_OF_RANGE = fsCompat.ERR_OUT_OF_RANGE;
+    var ERR_INVALID_ARG_TYPE2 = fsCompat.ERR_INVALID_ARG_TYPE;
+    var kMinPoolSpace = 128;
+    var pool;
+    var poolFragments = [];
+    function allocNewPool(poolSize) {
+      if (poolFragments.length > 0)
+        pool = poolFragments.pop();
+      else
+        pool = Buffer.allocUnsafe(poolSize);
+      pool.used = 0;
+    }
+    function checkPosition(pos, name) {
+      if (!Number.isSafeInteger(pos)) {
+        validateNumber(pos, name);
+        if (!Number.isInteger(pos))
+          throw new ERR_OUT_OF_RANGE(name, "an integer", pos);
+        throw new ERR_OUT_OF_RANGE(name, ">= 0 and <= 2 ** 53 - 1", pos);
+      }
+      if (pos < 0)
+        throw new ERR_OUT_OF_RANGE(name, ">= 0 and <= 2 ** 53 - 1", pos);
+    }
+    function roundUpToMultipleOf8(n2) {
+      return n2 + 7 & ~7;
+    }
+    function ReadStream(sftp, path6, options) {
+      if (options === void 0)
+        options = {};
+      else if (typeof options === "string")
+        options = { encoding: options };
+      else if (options === null || typeof options !== "object")
+        throw new TypeError('"options" argument must be a string or an object');
+      else
+        options = Object.create(options);
+      if (options.highWaterMark === void 0)
+        options.highWaterMark = 64 * 1024;
+      options.emitClose = false;
+      ReadableStream2.call(this, options);
+      this.path = path6;
+      this.flags = options.flags === void 0 ? "r" : options.flags;
+      this.mode = options.mode === void 0 ? 438 : options.mode;
+      this.start = options.start;
+      this.end = options.end;
+      this.autoClose = options.autoClose === void 0 ? true : options.autoClose;
+      this.pos = 0;
+      this.bytesRead = 0;
+      this.closed = false;
+      this.handle = options.handle === void 0 ? null : options.handle;
+      this.sftp = sftp;
+      this._opening = false;
+      if (this.start !== void 0) {
+        checkPosition(this.start, "start");
+        this.pos = this.start;
+      }
+      if (this.end === void 0) {
+        this.end = Infinity;
+      } else if (this.end !== Infinity) {
+        checkPosition(this.end, "end");
+        if (this.start !== void 0 && this.start > this.end) {
+          throw new ERR_OUT_OF_RANGE(
+            "start",
+            `<= "end" (here: ${this.end})`,
+            this.start
+          );
+        }
+      }
+      this.on("end", function() {
+        if (this.autoClose)
+          this.destroy();
+      });
+      if (!Buffer.isBuffer(this.handle))
+        this.open();
+    }
+    inherits(ReadStream, ReadableStream2);
+    ReadStream.prototype.open = function() {
+      if (this._opening)
+        return;
+      this._opening = true;
+      this.sftp.open(this.path, this.flags, this.mode, (er, handle) => {
+        this._opening = false;
+        if (er) {
+          this.emit("error", er);
+          if (this.autoClose)
+            this.destroy();
+          return;
+        }
+        this.handle = handle;
+        this.emit("open", handle);
+        this.emit("ready");
+        this.read();
+      });
+    };
+    ReadStream.prototype._read = function(n2) {
+      if (!Buffer.isBuffer(this.handle)) {
+        return this.once("open", function() {
+          this._read(n2);
+        });
+      }
+      if (this.destroyed)
+        return;
+      if (!pool || pool.length - pool.used < kMinPoolSpace) {
+        allocNewPool(this.readableHighWaterMark || this._readableState.highWaterMark);
+      }
+      var thisPool = pool;
+      var toRead = Math.min(pool.length - pool.used, n2);
+      var start = pool.used;
+      if (this.end !== void 0)
+        toRead = Math.min(this.end - this.pos + 1, toRead);
+      if (toRead <= 0)
+        return this.push(null);
+      this.sftp.readData(
+        this.handle,
+        pool,
+        pool.used,
+        toRead,
+        this.pos,
+        (er, bytesRead) => {
+          if (er) {
+            this.emit("error", er);
+            if (this.autoClose)
+              this.destroy();
+            return;
+          }
+          var b = null;
+          if (start + toRead === thisPool.used && thisPool === pool) {
+            var newUsed = thisPool.used + bytesRead - toRead;
+            thisPool.used = roundUpToMultipleOf8(newUsed);
+          } else {
+            var alignedEnd = start + toRead & ~7;
+            var alignedStart = roundUpToMultipleOf8(start + bytesRead);
+            if (alignedEnd - alignedStart >= kMinPoolSpace)
+              poolFragments.push(thisPool.slice(alignedStart, alignedEnd));
+          }
+          if (bytesRead > 0) {
+            this.bytesRead += bytesRead;
+            b = thisPool.slice(start, start + bytesRead);
+          }
+          this.pos += bytesRead;
+          this.push(b);
+        }
+      );
+      pool.used = roundUpToMultipleOf8(pool.used + toRead);
+    };
+    if (typeof ReadableStream2.prototype.destroy !== "function")
+      ReadStream.prototype.destroy = destroyImpl;
+    ReadStream.prototype._destroy = function(err, cb) {
+      if (this._opening && !Buffer.isBuffer(this.handle)) {
+        this.once("open", closeStream.bind(null, this, cb, err));
+        return;
+      }
+      closeStream(this, cb, err);
+      this.handle = null;
+      this._opening = false;
+    };
+    function closeStream(stream2, cb, err) {
+      if (!stream2.handle)
+        return onclose();
+      stream2.sftp.close(stream2.handle, onclose);
+      function onclose(er) {
+        er = er || err;
+        cb(er);
+        stream2.closed = true;
+        if (!er)
+          stream2.emit("close");
+      }
+    }
+    ReadStream.prototype.close = function(cb) {
+      this.destroy(null, cb);
+    };
+    Object.defineProperty(ReadStream.prototype, "pending", {
+      get() {
+        return this.handle === null;
+      },
+      configurable: true
+    });
+    function WriteStream(sftp, path6, options) {
+      if (options === void 0)
+        options = {};
+      else if (typeof options === "string")
+        options = { encoding: options };
+      else if (options === null || typeof options !== "object")
+        throw new TypeError('"options" argument must be a string or an object');
+      else
+        options = Object.create(options);
+      options.emitClose = false;
+      WritableStream.call(this, options);
+      this.path = path6;
+      this.flags = options.flags === void 0 ? "w" : options.flags;
+      this.mode = options.mode === void 0 ? 438 : options.mode;
+      this.start = options.start;
+      this.autoClose = options.autoClose === void 0 ? true : options.autoClose;
+      this.pos = 0;
+      this.bytesWritten = 0;
+      this.closed = false;
+      this.handle = options.handle === void 0 ? null : options.handle;
+      this.sftp = sftp;
+      this._opening = false;
+      if (this.start !== void 0) {
+        checkPosition(this.start, "start");
+        this.pos = this.start;
+      }
+      if (options.encoding)
+        this.setDefaultEncoding(options.encoding);
+      this.on("finish", function() {
+        if (this._writableState.finalCalled)
+          return;
+        if (this.autoClose)
+          this.destroy();
+      });
+      if (!Buffer.isBuffer(this.handle))
+        this.open();
+    }
+    inherits(WriteStream, WritableStream);
+    WriteStream.prototype._final = function(cb) {
+      if (this.autoClose)
+        this.destroy();
+      cb();
+    };
+    WriteStream.prototype.open = function() {
+      if (this._opening)
+        return;
+      this._opening = true;
+      this.sftp.open(this.path, this.flags, this.mode, (er, handle) => {
+        this._opening = false;
+        if (er) {
+          this.emit("error", er);
+          if (this.autoClose)
+            this.destroy();
+          return;
+        }
+        this.handle = handle;
+        var tryAgain = (err) => {
+          if (err) {
+            this.sftp.chmod(this.path, this.mode, (err_) => {
+              tryAgain();
+            });
+            return;
+          }
+          if (this.flags[0] === "a") {
+            var tryStat = (err2, st) => {
+              if (err2) {
+                this.sftp.stat(this.path, (err_, st_) => {
+                  if (err_) {
+                    this.destroy();
+                    this.emit("error", err2);
+                    return;
+                  }
+                  tryStat(null, st_);
+                });
+                return;
+              }
+              this.pos = st.size;
+              this.emit("open", handle);
+              this.emit("ready");
+            };
+            this.sftp.fstat(handle, tryStat);
+            return;
+          }
+          this.emit("open", handle);
+          this.emit("ready");
+        };
+        this.sftp.fchmod(handle, this.mode, tryAgain);
+      });
+    };
+    WriteStream.prototype._write = function(data, encoding, cb) {
+      if (!Buffer.isBuffer(data)) {
+        const err = new ERR_INVALID_ARG_TYPE2("data", "Buffer", data);
+        return this.emit("error", err);
+      }
+      if (!Buffer.isBuffer(this.handle)) {
+        return this.once("open", function() {
+          this._write(data, encoding, cb);
+        });
+      }
+      this.sftp.writeData(
+        this.handle,
+        data,
+        0,
+        data.length,
+        this.pos,
+        (er, bytes) => {
+          if (er) {
+            if (this.autoClose)
+              this.destroy();
+            return cb(er);
+          }
+          this.bytesWritten += bytes;
+          cb();
+        }
+      );
+      this.pos += data.length;
+    };
+    WriteStream.prototype._writev = function(data, cb) {
+      if (!Buffer.isBuffer(this.handle)) {
+        return this.once("open", function() {
+          this._writev(data, cb);
+        });
+      }
+      var sftp = this.sftp;
+      var handle = this.handle;
+      var writesLeft = data.length;
+      var onwrite = (er, bytes) => {
+        if (er) {
+          this.destroy();
+          return cb(er);
+        }
+        this.bytesWritten += bytes;
+        if (--writesLeft === 0)
+          cb();
+      };
+      for (var i2 = 0; i2 < data.length; ++i2) {
+        var chunk = data[i2].chunk;
+        sftp.writeData(handle, chunk, 0, chunk.length, this.pos, onwrite);
+        this.pos += chunk.length;
+      }
+    };
+    if (typeof WritableStream.prototype.destroy !== "function")
+      WriteStream.prototype.destroy = ReadStream.prototype.destroy;
+    WriteStream.prototype._destroy = ReadStream.prototype._destroy;
+    WriteStream.prototype.close = function(cb) {
+      if (cb) {
+        if (this.closed) {
+          process.nextTick(cb);
+          return;
+        } else {
+          this.on("close", cb);
+        }
+      }
+      if (!this.autoClose)
+        this.on("finish", this.destroy.bind(this));
+      this.end();
+    };
+    WriteStream.prototype.destroySoon = WriteStream.prototype.end;
+    Object.defineProperty(WriteStream.prototype, "pending", {
+      get() {
+        return this.handle === null;
+      },
+      configurable: true
+    });
+    module2.exports = SFTPStream;
+  }
+});
+
+// node_modules/streamsearch/lib/sbmh.js
+var require_sbmh = __commonJS({
+  "node_modules/streamsearch/lib/sbmh.js"(exports2, module2) {
+    var EventEmitter2 = require("events").EventEmitter;
+    var inherits = require("util").inherits;
+    function jsmemcmp(buf1, pos1, buf2, pos2, num) {
+      for (var i2 = 0; i2 < num; ++i2, ++pos1, ++pos2)
+        if (buf1[pos1] !== buf2[pos2])
+          return false;
+      return true;
+    }
+    function SBMH(needle) {
+      if (typeof needle === "string")
+        needle = new Buffer(needle);
+      var i2, j, needle_len = needle.length;
+      this.maxMatches = Infinity;
+      this.matches = 0;
+      this._occ = new Array(256);
+      this._lookbehind_size = 0;
+      this._needle = needle;
+      this._bufpos = 0;
+      this._lookbehind = new Buffer(needle_len);
+      for (j = 0; j < 256; ++j)
+        this._occ[j] = needle_len;
+      if (needle_len >= 1) {
+        for (i2 = 0; i2 < needle_len - 1; ++i2)
+          this._occ[needle[i2]] = needle_len - 1 - i2;
+      }
+    }
+    inherits(SBMH, EventEmitter2);
+    SBMH.prototype.reset = function() {
+      this._lookbehind_size = 0;
+      this.matches = 0;
+      this._bufpos = 0;
+    };
+    SBMH.prototype.push = function(chunk, pos) {
+      var r, chlen;
+      if (!Buffer.isBuffer(chunk))
+        chunk = new Buffer(chunk, "binary");
+      chlen = chunk.length;
+      this._bufpos = pos || 0;
+      while (r !== chlen && this.matches < this.maxMatches)
+        r = this._sbmh_feed(chunk);
+      return r;
+    };
+    SBMH.prototype._sbmh_feed = function(data) {
+      var len = data.length, needle = this._needle, needle_len = needle.length;
+      var pos = -this._lookbehind_size, last_needle_char = needle[needle_len - 1], occ = this._occ, lookbehind = this._lookbehind;
+      if (pos < 0) {
+        while (pos < 0 && pos <= len - needle_len) {
+          var ch = this._sbmh_lookup_char(data, pos + needle_len - 1);
+          if (ch === last_needle_char && this._sbmh_memcmp(data, pos, needle_len - 1)) {
+            this._lookbehind_size = 0;
+            ++this.matches;
+            if (pos > -this._lookbehind_size)
+              this.emit("info", true, lookbehind, 0, this._lookbehind_size + pos);
+            else
+              this.emit("info", true);
+            this._bufpos = pos + needle_len;
+            return pos + needle_len;
+          } else
+            pos += occ[ch];
+        }
+        if (pos < 0) {
+          while (pos < 0 && !this._sbmh_memcmp(data, pos, len - pos))
+            pos++;
+        }
+        if (pos >= 0) {
+          this.emit("info", false, lookbehind, 0, this._lookbehind_size);
+          this._lookbehind_size = 0;
+        } else {
+          var bytesToCutOff = this._lookbehind_size + pos;
+          if (bytesToCutOff > 0) {
+            this.emit("info", false, lookbehind, 0, bytesToCutOff);
+          }
+          lookbehind.copy(
+            lookbehind,
+            0,
+            bytesToCutOff,
+            this._lookbehind_size - bytesToCutOff
+          );
+          this._lookbehind_size -= bytesToCutOff;
+          data.copy(lookbehind, this._lookbehind_size);
+          this._lookbehind_size += len;
+          this._bufpos = len;
+          return len;
+        }
+      }
+      if (pos >= 0)
+        pos += this._bufpos;
+      while (pos <= len - needle_len) {
+        var ch = data[pos + needle_len - 1];
+        if (ch === last_needle_char && data[pos] === needle[0] && jsmemcmp(needle, 0, data, pos, needle_len - 1)) {
+          ++this.matches;
+          if (pos > 0)
+            this.emit("info", true, data, this._bufpos, pos);
+          else
+            this.emit("info", true);
+          this._bufpos = pos + needle_len;
+          return pos + needle_len;
+        } else
+          pos += occ[ch];
+      }
+      if (pos < len) {
+        while (pos < len && (data[pos] !== needle[0] || !jsmemcmp(data, pos, needle, 0, len - pos))) {
+          ++pos;
+        }
+        if (pos < len) {
+          data.copy(lookbehind, 0, pos, pos + (len - pos));
+          this._lookbehind_size = len - pos;
+        }
+      }
+      if (pos > 0)
+        this.emit("info", false, data, this._bufpos, pos < len ? pos : len);
+      this._bufpos = len;
+      return len;
+    };
+    SBMH.prototype._sbmh_lookup_char = function(data, pos) {
+      if (pos < 0)
+        return this._lookbehind[this._lookbehind_size + pos];
+      else
+        return data[pos];
+    };
+    SBMH.prototype._sbmh_memcmp = function(data, pos, len) {
+      var i2 = 0;
+      while (i2 < len) {
+        if (this._sbmh_lookup_char(data, pos + i2) === this._needle[i2])
+          ++i2;
+        else
+          return false;
+      }
+      return true;
+    };
+    module2.exports = SBMH;
+  }
+});
+
+// node_modules/ssh2-streams/package.json
+var require_package = __commonJS({
+  "node_modules/ssh2-streams/package.json"(exports2, module2) {
+    module2.exports = {
+      name: "ssh2-streams",
+      version: "0.4.10",
+      author: "Brian White <mscdex@mscdex.net>",
+      description: "SSH2 and SFTP(v3) client/server protocol streams for node.js",
+      main: "./index",
+      engines: {
+        node: ">=5.2.0"
+      },
+      dependencies: {
+        asn1: "~0.2.0",
+        "bcrypt-pbkdf": "^1.0.2",
+        streamsearch: "~0.1.2"
+      },
+      scripts: {
+        test: "node test/test.js"
+      },
+      keywords: [
+        "ssh",
+        "ssh2",
+        "sftp",
+        "secure",
+        "protocol",
+        "streams",
+        "client",
+        "server"
+      ],
+      licenses: [
+        {
+          type: "MIT",
+          url: "http://github.com/mscdex/ssh2-streams/raw/master/LICENSE"
+        }
+      ],
+      repository: {
+        type: "git",
+        url: "http://github.com/mscdex/ssh2-streams.git"
+      }
+    };
+  }
+});
+
+// node_modules/ssh2-streams/lib/ssh.js
+var require_ssh = __commonJS({
+  "node_modules/ssh2-streams/lib/ssh.js"(exports2, module2) {
+    var crypto = require("crypto");
+    var zlib = require("zlib");
+    var TransformStream = require("stream").Transform;
+    var inherits = require("util").inherits;
+    var inspect3 = require("util").inspect;
+    var StreamSearch = require_sbmh();
+    var Ber = require_lib().Ber;
+    var readUInt32BE = require_buffer_helpers().readUInt32BE;
+    var writeUInt32BE = require_buffer_helpers().writeUInt32BE;
+    var consts = require_constants2();
+    var utils = require_utils();
+    var iv_inc = utils.iv_inc;
+    var readString = utils.readString;
+    var readInt = utils.readInt;
+    var DSASigBERToBare = utils.DSASigBERToBare;
+    var ECDSASigASN1ToSSH = utils.ECDSASigASN1ToSSH;
+    var sigSSHToASN1 = utils.sigSSHToASN1;
+    var parseDERKey = require_keyParser().parseDERKey;
+    var CIPHER_INFO = consts.CIPHER_INFO;
+    var HMAC_INFO = consts.HMAC_INFO;
+    var MESSAGE = consts.MESSAGE;
+    var DYNAMIC_KEXDH_MESSAGE = consts.DYNAMIC_KEXDH_MESSAGE;
+    var KEXDH_MESSAGE = consts.KEXDH_MESSAGE;
+    var ALGORITHMS = consts.ALGORITHMS;
+    var DISCONNECT_REASON = consts.DISCONNECT_REASON;
+    var CHANNEL_OPEN_FAILURE = consts.CHANNEL_OPEN_FAILURE;
+    var SSH_TO_OPENSSL = consts.SSH_TO_OPENSSL;
+    var TERMINAL_MODE = consts.TERMINAL_MODE;
+    var SIGNALS2 = consts.SIGNALS;
+    var EDDSA_SUPPORTED = consts.EDDSA_SUPPORTED;
+    var CURVE25519_SUPPORTED = consts.CURVE25519_SUPPORTED;
+    var BUGS = consts.BUGS;
+    var BUGGY_IMPLS = consts.BUGGY_IMPLS;
+    var BUGGY_IMPLS_LEN = BUGGY_IMPLS.length;
+    var MODULE_VER = require_package().version;
+    var I = 0;
+    var IN_INIT = I++;
+    var IN_GREETING = I++;
+    var IN_HEADER = I++;
+    var IN_PACKETBEFORE = I++;
+    var IN_PACKET = I++;
+    var IN_PACKETDATA = I++;
+    var IN_PACKETDATAVERIFY = I++;
+    var IN_PACKETDATAAFTER = I++;
+    var OUT_INIT = I++;
+    var OUT_READY = I++;
+    var OUT_REKEYING = I++;
+    var MAX_SEQNO = 4294967295;
+    var MAX_PACKET_SIZE = 35e3;
+    var MAX_PACKETS_REKEYING = 50;
+    var EXP_TYPE_HEADER = 0;
+    var EXP_TYPE_LF = 1;
+    var EXP_TYPE_BYTES = 2;
+    var Z_PARTIAL_FLUSH = zlib.Z_PARTIAL_FLUSH;
+    var ZLIB_OPTS = { flush: Z_PARTIAL_FLUSH };
+    var RE_NULL = /\x00/g;
+    var IDENT_PREFIX_BUFFER = Buffer.from("SSH-");
+    var EMPTY_BUFFER = Buffer.allocUnsafe(0);
+    var HMAC_COMPUTE = Buffer.allocUnsafe(9);
+    var PING_PACKET = Buffer.from([
+      MESSAGE.GLOBAL_REQUEST,
+      // "keepalive@openssh.com"
+      0,
+      0,
+      0,
+      21,
+      107,
+      101,
+      101,
+      112,
+      97,
+      108,
+      105,
+      118,
+      101,
+      64,
+      111,
+      112,
+      101,
+      110,
+      115,
+      115,
+      104,
+      46,
+      99,
+      111,
+      109,
+      // Request a reply
+      1
+    ]);
+    var NEWKEYS_PACKET = Buffer.from([MESSAGE.NEWKEYS]);
+    var USERAUTH_SUCCESS_PACKET = Buffer.from([MESSAGE.USERAUTH_SUCCESS]);
+    var REQUEST_SUCCESS_PACKET = Buffer.from([MESSAGE.REQUEST_SUCCESS]);
+    var REQUEST_FAILURE_PACKET = Buffer.from([MESSAGE.REQUEST_FAILURE]);
+    var NO_TERMINAL_MODES_BUFFER = Buffer.from([TERMINAL_MODE.TTY_OP_END]);
+    var KEXDH_GEX_REQ_PACKET = Buffer.from([
+      MESSAGE.KEXDH_GEX_REQUEST,
+      // Minimal size in bits of an acceptable group
+      0,
+      0,
+      4,
+      0,
+      // 1024, modp2
+      // Preferred size in bits of the group the server will send
+      0,
+      0,
+      16,
+      0,
+      // 4096, modp16
+      // Maximal size in bits of an acceptable group
+      0,
+      0,
+      32,
+      0
+      // 8192, modp18
+    ]);
+    function DEBUG_NOOP(msg) {
+    }
+    function SSH2Stream(cfg) {
+      if (typeof cfg !== "object" || cfg === null)
+        cfg = {};
+      TransformStream.call(this, {
+        highWaterMark: typeof cfg.highWaterMark === "number" ? cfg.highWaterMark : 32 * 1024
+      });
+      this._needContinue = false;
+      this.bytesSent = this.bytesReceived = 0;
+      this.debug = typeof cfg.debug === "function" ? cfg.debug : DEBUG_NOOP;
+      this.server = cfg.server === true;
+      this.maxPacketSize = typeof cfg.maxPacketSize === "number" ? cfg.maxPacketSize : MAX_PACKET_SIZE;
+      this.remoteBugs = 0;
+      if (this.server) {
+        this.remoteBugs = BUGS.BAD_DHGEX;
+      }
+      this.readable = true;
+      var self2 = this;
+      var hostKeys = cfg.hostKeys;
+      if (this.server && (typeof hostKeys !== "object" || hostKeys === null))
+        throw new Error("hostKeys must be an object keyed on host key type");
+      this.config = {
+        // Server
+        hostKeys,
+        // All keys supported by server
+        // Client/Server
+        ident: "SSH-2.0-" + (cfg.ident || "ssh2js" + MODULE_VER + (this.server ? "srv" : "")),
+        algorithms: {
+          kex: ALGORITHMS.KEX,
+          kexBuf: ALGORITHMS.KEX_BUF,
+          serverHostKey: ALGORITHMS.SERVER_HOST_KEY,
+          serverHostKeyBuf: ALGORITHMS.SERVER_HOST_KEY_BUF,
+          cipher: ALGORITHMS.CIPHER,
+          cipherBuf: ALGORITHMS.CIPHER_BUF,
+          hmac: ALGORITHMS.HMAC,
+          hmacBuf: ALGORITHMS.HMAC_BUF,
+          compress: ALGORITHMS.COMPRESS,
+          compressBuf: ALGORITHMS.COMPRESS_BUF
+        }
+      };
+      this.config.ident.replace(RE_NULL, "");
+      if (this.config.ident.length + 2 > 255)
+        throw new Error("ident too long");
+      if (typeof cfg.algorithms === "object" && cfg.algorithms !== null) {
+        var algos = cfg.algorithms;
+        if (Array.isArray(algos.kex) && algos.kex.length > 0) {
+          this.config.algorithms.kex = algos.kex;
+          if (!Buffer.isBuffer(algos.kexBuf))
+            algos.kexBuf = Buffer.from(algos.kex.join(","), "ascii");
+          this.config.algorithms.kexBuf = algos.kexBuf;
+        }
+        if (Array.isArray(algos.serverHostKey) && algos.serverHostKey.length > 0) {
+          this.config.algorithms.serverHostKey = algos.serverHostKey;
+          if (!Buffer.isBuffer(algos.serverHostKeyBuf)) {
+            algos.serverHostKeyBuf = Buffer.from(
+              algos.serverHostKey.join(","),
+              "ascii"
+            );
+          }
+          this.config.algorithms.serverHostKeyBuf = algos.serverHostKeyBuf;
+        }
+        if (Array.isArray(algos.cipher) && algos.cipher.length > 0) {
+          this.config.algorithms.cipher = algos.cipher;
+          if (!Buffer.isBuffer(algos.cipherBuf))
+            algos.cipherBuf = Buffer.from(algos.cipher.join(","), "ascii");
+          this.config.algorithms.cipherBuf = algos.cipherBuf;
+        }
+        if (Array.isArray(algos.hmac) && algos.hmac.length > 0) {
+          this.config.algorithms.hmac = algos.hmac;
+          if (!Buffer.isBuffer(algos.hmacBuf))
+            algos.hmacBuf = Buffer.from(algos.hmac.join(","), "ascii");
+          this.config.algorithms.hmacBuf = algos.hmacBuf;
+        }
+        if (Array.isArray(algos.compress) && algos.compress.length > 0) {
+          this.config.algorithms.compress = algos.compress;
+          if (!Buffer.isBuffer(algos.compressBuf))
+            algos.compressBuf = Buffer.from(algos.compress.join(","), "ascii");
+          this.config.algorithms.compressBuf = algos.compressBuf;
+        }
+      }
+      this.reset(true);
+      this.on("end", function() {
+        self2.readable = false;
+        self2._state = void 0;
+        self2.reset();
+        self2._state.outgoing.bufSeqno = void 0;
+      });
+      this.on("DISCONNECT", function(reason, code, desc, lang) {
+        onDISCONNECT(self2, reason, code, desc, lang);
+      });
+      this.on("KEXINIT", function(init, firstFollows) {
+        onKEXINIT(self2, init, firstFollows);
+      });
+      this.on("NEWKEYS", function() {
+        onNEWKEYS(self2);
+      });
+      if (this.server) {
+        this.on("KEXDH_INIT", function(e) {
+          onKEXDH_INIT(self2, e);
+        });
+      } else {
+        this.on("KEXDH_REPLY", function(info) {
+          onKEXDH_REPLY(self2, info);
+        }).on(
+          "KEXDH_GEX_GROUP",
+          function(prime, gen) {
+            onKEXDH_GEX_GROUP(self2, prime, gen);
+          }
+        );
+      }
+      if (this.server) {
+        if (typeof cfg.greeting === "string" && cfg.greeting.length) {
+          if (cfg.greeting.slice(-2) === "\r\n")
+            this.push(cfg.greeting);
+          else
+            this.push(cfg.greeting + "\r\n");
+        }
+        if (typeof cfg.banner === "string" && cfg.banner.length) {
+          if (cfg.banner.slice(-2) === "\r\n")
+            this.banner = cfg.banner;
+          else
+            this.banner = cfg.banner + "\r\n";
+        }
+      }
+      this.debug("DEBUG: Local ident: " + inspect3(this.config.ident));
+      this.push(this.config.ident + "\r\n");
+      this._state.incoming.expectedPacket = "KEXINIT";
+    }
+    inherits(SSH2Stream, TransformStream);
+    SSH2Stream.prototype.__read = TransformStream.prototype._read;
+    SSH2Stream.prototype._read = function(n2) {
+      if (this._needContinue) {
+        this._needContinue = false;
+        this.emit("continue");
+      }
+      return this.__read(n2);
+    };
+    SSH2Stream.prototype.__push = TransformStream.prototype.push;
+    SSH2Stream.prototype.push = function(chunk, encoding) {
+      var ret = this.__push(chunk, encoding);
+      this._needContinue = ret === false;
+      return ret;
+    };
+    SSH2Stream.prototype._cleanup = function(callback) {
+      this.reset();
+      this.debug("DEBUG: Parser: Malformed packet");
+      callback && callback(new Error("Malformed packet"));
+    };
+    SSH2Stream.prototype._transform = function(chunk, encoding, callback, decomp) {
+      var skipDecrypt = false;
+      var decryptAuthMode = false;
+      var state = this._state;
+      var instate = state.incoming;
+      var outstate = state.outgoing;
+      var expect = instate.expect;
+      var decrypt = instate.decrypt;
+      var decompress = instate.decompress;
+      var chlen = chunk.length;
+      var chleft = 0;
+      var debug = this.debug;
+      var self2 = this;
+      var i2 = 0;
+      var p = i2;
+      var blockLen;
+      var buffer;
+      var buf;
+      var r;
+      this.bytesReceived += chlen;
+      while (true) {
+        if (expect.type !== void 0) {
+          if (i2 >= chlen)
+            break;
+          if (expect.type === EXP_TYPE_BYTES) {
+            chleft = chlen - i2;
+            var pktLeft = expect.buf.length - expect.ptr;
+            if (pktLeft <= chleft) {
+              chunk.copy(expect.buf, expect.ptr, i2, i2 + pktLeft);
+              i2 += pktLeft;
+              buffer = expect.buf;
+              expect.buf = void 0;
+              expect.ptr = 0;
+              expect.type = void 0;
+            } else {
+              chunk.copy(expect.buf, expect.ptr, i2);
+              expect.ptr += chleft;
+              i2 += chleft;
+            }
+            continue;
+          } else if (expect.type === EXP_TYPE_HEADER) {
+            i2 += instate.search.push(chunk);
+            if (expect.type !== void 0)
+              continue;
+          } else if (expect.type === EXP_TYPE_LF) {
+            if (++expect.ptr + 4 > 255) {
+              this.reset();
+              debug("DEBUG: Parser: Identification string exceeded 255 characters");
+              return callback(new Error("Max identification string size exceeded"));
+            }
+            if (chunk[i2] === 10) {
+              expect.type = void 0;
+              if (p < i2) {
+                if (expect.buf === void 0)
+                  expect.buf = chunk.toString("ascii", p, i2);
+                else
+                  expect.buf += chunk.toString("ascii", p, i2);
+              }
+              buffer = expect.buf;
+              expect.buf = void 0;
+              ++i2;
+            } else {
+              if (++i2 === chlen && p < i2) {
+                if (expect.buf === void 0)
+                  expect.buf = chunk.toString("ascii", p, i2);
+                else
+                  expect.buf += chunk.toString("ascii", p, i2);
+              }
+              continue;
+            }
+          }
+        }
+        if (instate.status === IN_INIT) {
+          if (!this.readable)
+            return callback();
+          if (this.server) {
+            if (!buffer) {
+              debug("DEBUG: Parser: IN_INIT (waiting for identification begin)");
+              expectData(this, EXP_TYPE_BYTES, 4);
+            } else {
+              if (buffer[0] === 83 && buffer[1] === 83 && buffer[2] === 72 && buffer[3] === 45) {
+                instate.status = IN_GREETING;
+                debug("DEBUG: Parser: IN_INIT (waiting for rest of identification)");
+              } else {
+                this.reset();
+                debug("DEBUG: Parser: Bad identification start");
+                return callback(new Error("Bad identification start"));
+              }
+            }
+          } else {
+            debug("DEBUG: Parser: IN_INIT");
+            var ss = instate.search = new StreamSearch(IDENT_PREFIX_BUFFER);
+            ss.on("info", function onInfo(matched, data, start, end3) {
+              if (data) {
+                if (instate.greeting === void 0)
+                  instate.greeting = data.toString("binary", start, end3);
+                else
+                  instate.greeting += data.toString("binary", start, end3);
+              }
+              if (matched) {
+                expect.type = void 0;
+                instate.search.removeListener("info", onInfo);
+              }
+            });
+            ss.maxMatches = 1;
+            expectData(this, EXP_TYPE_HEADER);
+            instate.status = IN_GREETING;
+          }
+        } else if (instate.status === IN_GREETING) {
+          debug("DEBUG: Parser: IN_GREETING");
+          instate.search = void 0;
+          p = i2;
+          expectData(this, EXP_TYPE_LF);
+          instate.status = IN_HEADER;
+        } else if (instate.status === IN_HEADER) {
+          debug("DEBUG: Parser: IN_HEADER");
+          if (buffer.charCodeAt(buffer.length - 1) === 13)
+            buffer = buffer.slice(0, -1);
+          var idxDash = buffer.indexOf("-");
+          var idxSpace = buffer.indexOf(" ");
+          var header = {
+            // RFC says greeting SHOULD be utf8
+            greeting: instate.greeting,
+            identRaw: "SSH-" + buffer,
+            versions: {
+              protocol: buffer.substr(0, idxDash),
+              software: idxSpace === -1 ? buffer.substring(idxDash + 1) : buffer.substring(idxDash + 1, idxSpace)
+            },
+            comments: idxSpace > -1 ? buffer.substring(idxSpace + 1) : void 0
+          };
+          instate.greeting = void 0;
+          if (header.versions.protocol !== "1.99" && header.versions.protocol !== "2.0") {
+            this.reset();
+            debug("DEBUG: Parser: protocol version not supported: " + header.versions.protocol);
+            return callback(new Error("Protocol version not supported"));
+          } else
+            this.emit("header", header);
+          if (instate.status === IN_INIT) {
+            return;
+          }
+          var identRaw = header.identRaw;
+          var software = header.versions.software;
+          this.debug("DEBUG: Remote ident: " + inspect3(identRaw));
+          for (var j = 0, rule; j < BUGGY_IMPLS_LEN; ++j) {
+            rule = BUGGY_IMPLS[j];
+            if (typeof rule[0] === "string") {
+              if (software === rule[0])
+                this.remoteBugs |= rule[1];
+            } else if (rule[0].test(software))
+              this.remoteBugs |= rule[1];
+          }
+          instate.identRaw = identRaw;
+          this.bytesReceived -= chlen - i2;
+          KEXINIT(this, function() {
+            if (i2 === chlen)
+              callback();
+            else
+              self2._transform(chunk.slice(i2), encoding, callback);
+          });
+          instate.status = IN_PACKETBEFORE;
+          return;
+        } else if (instate.status === IN_PACKETBEFORE) {
+          blockLen = decrypt.instance ? decrypt.info.blockLen : 8;
+          debug("DEBUG: Parser: IN_PACKETBEFORE (expecting " + blockLen + ")");
+          expectData(this, EXP_TYPE_BYTES, blockLen, decrypt.buf);
+          instate.status = IN_PACKET;
+        } else if (instate.status === IN_PACKET) {
+          debug("DEBUG: Parser: IN_PACKET");
+          if (decrypt.instance) {
+            decryptAuthMode = decrypt.info.authLen > 0;
+            if (!decryptAuthMode)
+              buffer = decryptData(this, buffer);
+            blockLen = decrypt.info.blockLen;
+          } else {
+            decryptAuthMode = false;
+            blockLen = 8;
+          }
+          r = readInt(buffer, 0, this, callback);
+          if (r === false)
+            return;
+          var hmacInfo = instate.hmac.info;
+          var macSize;
+          if (hmacInfo)
+            macSize = hmacInfo.actualLen;
+          else
+            macSize = 0;
+          var fullPacketLen = r + 4 + macSize;
+          var maxPayloadLen = this.maxPacketSize;
+          if (decompress.instance) {
+            maxPayloadLen += (this.maxPacketSize / 16384 + 1) * 5 + 6;
+          }
+          if (r > maxPayloadLen || fullPacketLen < 16 + macSize || (r + (decryptAuthMode ? 0 : 4)) % blockLen !== 0) {
+            this.disconnect(DISCONNECT_REASON.PROTOCOL_ERROR);
+            debug("DEBUG: Parser: Bad packet length (" + fullPacketLen + ")");
+            return callback(new Error("Bad packet length"));
+          }
+          instate.pktLen = r;
+          var remainLen = instate.pktLen + 4 - blockLen;
+          if (decryptAuthMode) {
+            decrypt.instance.setAAD(buffer.slice(0, 4));
+            debug("DEBUG: Parser: pktLen:" + instate.pktLen + ",remainLen:" + remainLen);
+          } else {
+            instate.padLen = buffer[4];
+            debug("DEBUG: Parser: pktLen:" + instate.pktLen + ",padLen:" + instate.padLen + ",remainLen:" + remainLen);
+          }
+          if (remainLen > 0) {
+            if (decryptAuthMode)
+              instate.pktExtra = buffer.slice(4);
+            else
+              instate.pktExtra = buffer.slice(5);
+            expectData(this, EXP_TYPE_BYTES, remainLen);
+            instate.status = IN_PACKETDATA;
+          } else if (remainLen < 0)
+            instate.status = IN_PACKETBEFORE;
+          else {
+            skipDecrypt = true;
+            instate.status = IN_PACKETDATA;
+            continue;
+          }
+        } else if (instate.status === IN_PACKETDATA) {
+          debug("DEBUG: Parser: IN_PACKETDATA");
+          if (decrypt.instance) {
+            decryptAuthMode = decrypt.info.authLen > 0;
+            if (!skipDecrypt) {
+              if (!decryptAuthMode)
+                buffer = decryptData(this, buffer);
+            } else {
+              skipDecrypt = false;
+            }
+          } else {
+            decryptAuthMode = false;
+            skipDecrypt = false;
+          }
+          var padStart = instate.pktLen - instate.padLen - 1;
+          if (instate.pktExtra) {
+            buf = Buffer.allocUnsafe(instate.pktExtra.length + buffer.length);
+            instate.pktExtra.copy(buf);
+            buffer.copy(buf, instate.pktExtra.length);
+            instate.payload = buf.slice(0, padStart);
+          } else {
+            if (decryptAuthMode)
+              buf = buffer.slice(4);
+            else
+              buf = buffer.slice(5);
+            instate.payload = buffer.slice(5, 5 + padStart);
+          }
+          if (instate.hmac.info !== void 0) {
+            var inHMACSize = decrypt.info.authLen || instate.hmac.info.actualLen;
+            debug("DEBUG: Parser: HMAC size:" + inHMACSize);
+            expectData(this, EXP_TYPE_BYTES, inHMACSize, instate.hmac.buf);
+            instate.status = IN_PACKETDATAVERIFY;
+            instate.packet = buf;
+          } else
+            instate.status = IN_PACKETDATAAFTER;
+          instate.pktExtra = void 0;
+          buf = void 0;
+        } else if (instate.status === IN_PACKETDATAVERIFY) {
+          debug("DEBUG: Parser: IN_PACKETDATAVERIFY");
+          if (hmacVerify(this, buffer)) {
+            debug("DEBUG: Parser: IN_PACKETDATAVERIFY (Valid HMAC)");
+            instate.status = IN_PACKETDATAAFTER;
+            instate.packet = void 0;
+          } else {
+            this.reset();
+            debug("DEBUG: Parser: IN_PACKETDATAVERIFY (Invalid HMAC)");
+            return callback(new Error("Invalid HMAC"));
+          }
+        } else if (instate.status === IN_PACKETDATAAFTER) {
+          if (decompress.instance) {
+            if (!decomp) {
+              debug("DEBUG: Parser: Decompressing");
+              decompress.instance.write(instate.payload);
+              var decompBuf = [];
+              var decompBufLen = 0;
+              decompress.instance.on("readable", function() {
+                var buf2;
+                while (buf2 = this.read()) {
+                  decompBuf.push(buf2);
+                  decompBufLen += buf2.length;
+                }
+              }).flush(Z_PARTIAL_FLUSH, function() {
+                decompress.instance.removeAllListeners("readable");
+                if (decompBuf.length === 1)
+                  instate.payload = decompBuf[0];
+                else
+                  instate.payload = Buffer.concat(decompBuf, decompBufLen);
+                decompBuf = null;
+                var nextSlice;
+                if (i2 === chlen)
+                  nextSlice = EMPTY_BUFFER;
+                else
+                  nextSlice = chunk.slice(i2);
+                self2._transform(nextSlice, encoding, callback, true);
+              });
+              return;
+            } else {
+              decomp = false;
+            }
+          }
+          this.emit("packet");
+          var ptype = instate.payload[0];
+          if (debug !== DEBUG_NOOP) {
+            var msgPacket = "DEBUG: Parser: IN_PACKETDATAAFTER, packet: ";
+            var authMethod = state.authsQueue[0];
+            var msgPktType = null;
+            if (outstate.status === OUT_REKEYING && !(ptype <= 4 || ptype >= 20 && ptype <= 49))
+              msgPacket += "(enqueued) ";
+            if (ptype === MESSAGE.KEXDH_INIT) {
+              switch (state.kex.type) {
+                case "group":
+                  msgPktType = "KEXDH_INIT";
+                  break;
+                case "groupex":
+                  msgPktType = "KEXDH_GEX_REQUEST";
+                  break;
+                default:
+                  msgPktType = "KEXECDH_INIT";
+              }
+            } else if (ptype === MESSAGE.KEXDH_REPLY) {
+              switch (state.kex.type) {
+                case "group":
+                  msgPktType = "KEXDH_REPLY";
+                  break;
+                case "groupex":
+                  msgPktType = "KEXDH_GEX_GROUP";
+                  break;
+                default:
+                  msgPktType = "KEXECDH_REPLY";
+              }
+            } else if (ptype === MESSAGE.KEXDH_GEX_GROUP) {
+              msgPktType = "KEXDH_GEX_GROUP";
+            } else if (ptype === MESSAGE.KEXDH_GEX_REPLY) {
+              msgPktType = "KEXDH_GEX_REPLY";
+            } else if (ptype === 60) {
+              if (authMethod === "password")
+                msgPktType = "USERAUTH_PASSWD_CHANGEREQ";
+              else if (authMethod === "keyboard-interactive")
+                msgPktType = "USERAUTH_INFO_REQUEST";
+              else if (authMethod === "publickey")
+                msgPktType = "USERAUTH_PK_OK";
+              else
+                msgPktType = "UNKNOWN PACKET 60";
+            } else if (ptype === 61) {
+              if (authMethod === "keyboard-interactive")
+                msgPktType = "USERAUTH_INFO_RESPONSE";
+              else
+                msgPktType = "UNKNOWN PACKET 61";
+            }
+            if (msgPktType === null)
+              msgPktType = MESSAGE[ptype];
+            if (ptype !== MESSAGE.CHANNEL_OPEN && ptype !== MESSAGE.CHANNEL_REQUEST && ptype !== MESSAGE.CHANNEL_SUCCESS && ptype !== MESSAGE.CHANNEL_FAILURE && ptype !== MESSAGE.CHANNEL_EOF && ptype !== MESSAGE.CHANNEL_CLOSE && ptype !== MESSAGE.CHANNEL_DATA && ptype !== MESSAGE.CHANNEL_EXTENDED_DATA && ptype !== MESSAGE.CHANNEL_WINDOW_ADJUST && ptype !== MESSAGE.DISCONNECT && ptype !== MESSAGE.USERAUTH_REQUEST && ptype !== MESSAGE.GLOBAL_REQUEST)
+              debug(msgPacket + msgPktType);
+          }
+          if (outstate.status === OUT_READY || ptype <= 4 || ptype >= 20 && ptype <= 49) {
+            if (parsePacket(this, callback) === false)
+              return;
+            if (instate.status === IN_INIT) {
+              return;
+            }
+          } else if (outstate.status === OUT_REKEYING) {
+            if (instate.rekeyQueue.length === MAX_PACKETS_REKEYING) {
+              debug("DEBUG: Parser: Max incoming re-key queue length reached");
+              this.disconnect(DISCONNECT_REASON.PROTOCOL_ERROR);
+              return callback(
+                new Error("Incoming re-key queue length limit reached")
+              );
+            }
+            var seqno = instate.seqno;
+            if (++instate.seqno > MAX_SEQNO)
+              instate.seqno = 0;
+            instate.rekeyQueue.push([seqno, instate.payload]);
+          }
+          instate.status = IN_PACKETBEFORE;
+          instate.payload = void 0;
+        }
+        if (buffer !== void 0)
+          buffer = void 0;
+      }
+      callback();
+    };
+    SSH2Stream.prototype.reset = function(noend) {
+      if (this._state) {
+        var state = this._state;
+        state.incoming.status = IN_INIT;
+        state.outgoing.status = OUT_INIT;
+      } else {
+        this._state = {
+          authsQueue: [],
+          hostkeyFormat: void 0,
+          kex: void 0,
+          incoming: {
+            status: IN_INIT,
+            expectedPacket: void 0,
+            search: void 0,
+            greeting: void 0,
+            seqno: 0,
+            pktLen: void 0,
+            padLen: void 0,
+            pktExtra: void 0,
+            payload: void 0,
+            packet: void 0,
+            kexinit: void 0,
+            identRaw: void 0,
+            rekeyQueue: [],
+            ignoreNext: false,
+            expect: {
+              amount: void 0,
+              type: void 0,
+              ptr: 0,
+              buf: void 0
+            },
+            decrypt: {
+              instance: false,
+              info: void 0,
+              iv: void 0,
+              key: void 0,
+              buf: void 0,
+              type: void 0
+            },
+            hmac: {
+              info: void 0,
+              key: void 0,
+              buf: void 0,
+              type: false
+            },
+            decompress: {
+              instance: false,
+              type: false
+            }
+          },
+          outgoing: {
+            status: OUT_INIT,
+            seqno: 0,
+            bufSeqno: Buffer.allocUnsafe(4),
+            rekeyQueue: [],
+            kexinit: void 0,
+            kexsecret: void 0,
+            pubkey: void 0,
+            exchangeHash: void 0,
+            sessionId: void 0,
+            sentNEWKEYS: false,
+            encrypt: {
+              instance: false,
+              info: void 0,
+              iv: void 0,
+              key: void 0,
+              type: void 0
+            },
+            hmac: {
+              info: void 0,
+              key: void 0,
+              buf: void 0,
+              type: false
+            },
+            compress: {
+              instance: false,
+              type: false,
+              queue: null
+            }
+          }
+        };
+      }
+      if (!noend) {
+        if (this.readable)
+          this.push(null);
+      }
+    };
+    SSH2Stream.prototype.disconnect = function(reason) {
+      var buf = Buffer.alloc(1 + 4 + 4 + 4);
+      buf[0] = MESSAGE.DISCONNECT;
+      if (DISCONNECT_REASON[reason] === void 0)
+        reason = DISCONNECT_REASON.BY_APPLICATION;
+      writeUInt32BE(buf, reason, 1);
+      this.debug("DEBUG: Outgoing: Writing DISCONNECT (" + DISCONNECT_REASON[reason] + ")");
+      send(this, buf);
+      this.reset();
+      return false;
+    };
+    SSH2Stream.prototype.ping = function() {
+      this.debug("DEBUG: Outgoing: Writing ping (GLOBAL_REQUEST: keepalive@openssh.com)");
+      return send(this, PING_PACKET);
+    };
+    SSH2Stream.prototype.rekey = function() {
+      var status2 = this._state.outgoing.status;
+      if (status2 === OUT_REKEYING)
+        throw new Error("A re-key is already in progress");
+      else if (status2 !== OUT_READY)
+        throw new Error("Cannot re-key yet");
+      this.debug("DEBUG: Outgoing: Starting re-key");
+      return KEXINIT(this);
+    };
+    SSH2Stream.prototype.requestSuccess = function(data) {
+      var buf;
+      if (Buffer.isBuffer(data)) {
+        buf = Buffer.allocUnsafe(1 + data.length);
+        buf[0] = MESSAGE.REQUEST_SUCCESS;
+        data.copy(buf, 1);
+      } else
+        buf = REQUEST_SUCCESS_PACKET;
+      this.debug("DEBUG: Outgoing: Writing REQUEST_SUCCESS");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.requestFailure = function() {
+      this.debug("DEBUG: Outgoing: Writing REQUEST_FAILURE");
+      return send(this, REQUEST_FAILURE_PACKET);
+    };
+    SSH2Stream.prototype.channelSuccess = function(chan) {
+      var buf = Buffer.allocUnsafe(1 + 4);
+      buf[0] = MESSAGE.CHANNEL_SUCCESS;
+      writeUInt32BE(buf, chan, 1);
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_SUCCESS (" + chan + ")");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.channelFailure = function(chan) {
+      var buf = Buffer.allocUnsafe(1 + 4);
+      buf[0] = MESSAGE.CHANNEL_FAILURE;
+      writeUInt32BE(buf, chan, 1);
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_FAILURE (" + chan + ")");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.channelEOF = function(chan) {
+      var buf = Buffer.allocUnsafe(1 + 4);
+      buf[0] = MESSAGE.CHANNEL_EOF;
+      writeUInt32BE(buf, chan, 1);
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_EOF (" + chan + ")");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.channelClose = function(chan) {
+      var buf = Buffer.allocUnsafe(1 + 4);
+      buf[0] = MESSAGE.CHANNEL_CLOSE;
+      writeUInt32BE(buf, chan, 1);
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_CLOSE (" + chan + ")");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.channelWindowAdjust = function(chan, amount) {
+      var buf = Buffer.allocUnsafe(1 + 4 + 4);
+      buf[0] = MESSAGE.CHANNEL_WINDOW_ADJUST;
+      writeUInt32BE(buf, chan, 1);
+      writeUInt32BE(buf, amount, 5);
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_WINDOW_ADJUST (" + chan + ", " + amount + ")");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.channelData = function(chan, data) {
+      var dataIsBuffer = Buffer.isBuffer(data);
+      var dataLen = dataIsBuffer ? data.length : Buffer.byteLength(data);
+      var buf = Buffer.allocUnsafe(1 + 4 + 4 + dataLen);
+      buf[0] = MESSAGE.CHANNEL_DATA;
+      writeUInt32BE(buf, chan, 1);
+      writeUInt32BE(buf, dataLen, 5);
+      if (dataIsBuffer)
+        data.copy(buf, 9);
+      else
+        buf.write(data, 9, dataLen, "utf8");
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_DATA (" + chan + ")");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.channelExtData = function(chan, data, type) {
+      var dataIsBuffer = Buffer.isBuffer(data);
+      var dataLen = dataIsBuffer ? data.length : Buffer.byteLength(data);
+      var buf = Buffer.allocUnsafe(1 + 4 + 4 + 4 + dataLen);
+      buf[0] = MESSAGE.CHANNEL_EXTENDED_DATA;
+      writeUInt32BE(buf, chan, 1);
+      writeUInt32BE(buf, type, 5);
+      writeUInt32BE(buf, dataLen, 9);
+      if (dataIsBuffer)
+        data.copy(buf, 13);
+      else
+        buf.write(data, 13, dataLen, "utf8");
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_EXTENDED_DATA (" + chan + ")");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.channelOpenConfirm = function(remoteChan, localChan, initWindow, maxPacket) {
+      var buf = Buffer.allocUnsafe(1 + 4 + 4 + 4 + 4);
+      buf[0] = MESSAGE.CHANNEL_OPEN_CONFIRMATION;
+      writeUInt32BE(buf, remoteChan, 1);
+      writeUInt32BE(buf, localChan, 5);
+      writeUInt32BE(buf, initWindow, 9);
+      writeUInt32BE(buf, maxPacket, 13);
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_OPEN_CONFIRMATION (r:" + remoteChan + ", l:" + localChan + ")");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.channelOpenFail = function(remoteChan, reason, desc, lang) {
+      if (typeof desc !== "string")
+        desc = "";
+      if (typeof lang !== "string")
+        lang = "";
+      var descLen = Buffer.byteLength(desc);
+      var langLen = Buffer.byteLength(lang);
+      var p = 9;
+      var buf = Buffer.allocUnsafe(1 + 4 + 4 + 4 + descLen + 4 + langLen);
+      buf[0] = MESSAGE.CHANNEL_OPEN_FAILURE;
+      writeUInt32BE(buf, remoteChan, 1);
+      writeUInt32BE(buf, reason, 5);
+      writeUInt32BE(buf, descLen, p);
+      p += 4;
+      if (descLen) {
+        buf.write(desc, p, descLen, "utf8");
+        p += descLen;
+      }
+      writeUInt32BE(buf, langLen, p);
+      if (langLen)
+        buf.write(lang, p += 4, langLen, "ascii");
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_OPEN_FAILURE (" + remoteChan + ")");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.service = function(svcName) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var svcNameLen = Buffer.byteLength(svcName);
+      var buf = Buffer.allocUnsafe(1 + 4 + svcNameLen);
+      buf[0] = MESSAGE.SERVICE_REQUEST;
+      writeUInt32BE(buf, svcNameLen, 1);
+      buf.write(svcName, 5, svcNameLen, "ascii");
+      this.debug("DEBUG: Outgoing: Writing SERVICE_REQUEST (" + svcName + ")");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.tcpipForward = function(bindAddr, bindPort, wantReply) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var addrlen = Buffer.byteLength(bindAddr);
+      var buf = Buffer.allocUnsafe(1 + 4 + 13 + 1 + 4 + addrlen + 4);
+      buf[0] = MESSAGE.GLOBAL_REQUEST;
+      writeUInt32BE(buf, 13, 1);
+      buf.write("tcpip-forward", 5, 13, "ascii");
+      buf[18] = wantReply === void 0 || wantReply === true ? 1 : 0;
+      writeUInt32BE(buf, addrlen, 19);
+      buf.write(bindAddr, 23, addrlen, "ascii");
+      writeUInt32BE(buf, bindPort, 23 + addrlen);
+      this.debug("DEBUG: Outgoing: Writing GLOBAL_REQUEST (tcpip-forward)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.cancelTcpipForward = function(bindAddr, bindPort, wantReply) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var addrlen = Buffer.byteLength(bindAddr);
+      var buf = Buffer.allocUnsafe(1 + 4 + 20 + 1 + 4 + addrlen + 4);
+      buf[0] = MESSAGE.GLOBAL_REQUEST;
+      writeUInt32BE(buf, 20, 1);
+      buf.write("cancel-tcpip-forward", 5, 20, "ascii");
+      buf[25] = wantReply === void 0 || wantReply === true ? 1 : 0;
+      writeUInt32BE(buf, addrlen, 26);
+      buf.write(bindAddr, 30, addrlen, "ascii");
+      writeUInt32BE(buf, bindPort, 30 + addrlen);
+      this.debug("DEBUG: Outgoing: Writing GLOBAL_REQUEST (cancel-tcpip-forward)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.openssh_streamLocalForward = function(socketPath, wantReply) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var pathlen = Buffer.byteLength(socketPath);
+      var buf = Buffer.allocUnsafe(1 + 4 + 31 + 1 + 4 + pathlen);
+      buf[0] = MESSAGE.GLOBAL_REQUEST;
+      writeUInt32BE(buf, 31, 1);
+      buf.write("streamlocal-forward@openssh.com", 5, 31, "ascii");
+      buf[36] = wantReply === void 0 || wantReply === true ? 1 : 0;
+      writeUInt32BE(buf, pathlen, 37);
+      buf.write(socketPath, 41, pathlen, "utf8");
+      this.debug("DEBUG: Outgoing: Writing GLOBAL_REQUEST (streamlocal-forward@openssh.com)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.openssh_cancelStreamLocalForward = function(socketPath, wantReply) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var pathlen = Buffer.byteLength(socketPath);
+      var buf = Buffer.allocUnsafe(1 + 4 + 38 + 1 + 4 + pathlen);
+      buf[0] = MESSAGE.GLOBAL_REQUEST;
+      writeUInt32BE(buf, 38, 1);
+      buf.write("cancel-streamlocal-forward@openssh.com", 5, 38, "ascii");
+      buf[43] = wantReply === void 0 || wantReply === true ? 1 : 0;
+      writeUInt32BE(buf, pathlen, 44);
+      buf.write(socketPath, 48, pathlen, "utf8");
+      this.debug("DEBUG: Outgoing: Writing GLOBAL_REQUEST (cancel-streamlocal-forward@openssh.com)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.directTcpip = function(chan, initWindow, maxPacket, cfg) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var srclen = Buffer.byteLength(cfg.srcIP);
+      var dstlen = Buffer.byteLength(cfg.dstIP);
+      var p = 29;
+      var buf = Buffer.allocUnsafe(1 + 4 + 12 + 4 + 4 + 4 + 4 + srclen + 4 + 4 + dstlen + 4);
+      buf[0] = MESSAGE.CHANNEL_OPEN;
+      writeUInt32BE(buf, 12, 1);
+      buf.write("direct-tcpip", 5, 12, "ascii");
+      writeUInt32BE(buf, chan, 17);
+      writeUInt32BE(buf, initWindow, 21);
+      writeUInt32BE(buf, maxPacket, 25);
+      writeUInt32BE(buf, dstlen, p);
+      buf.write(cfg.dstIP, p += 4, dstlen, "ascii");
+      writeUInt32BE(buf, cfg.dstPort, p += dstlen);
+      writeUInt32BE(buf, srclen, p += 4);
+      buf.write(cfg.srcIP, p += 4, srclen, "ascii");
+      writeUInt32BE(buf, cfg.srcPort, p += srclen);
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_OPEN (" + chan + ", direct-tcpip)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.openssh_directStreamLocal = function(chan, initWindow, maxPacket, cfg) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var pathlen = Buffer.byteLength(cfg.socketPath);
+      var p = 47;
+      var buf = Buffer.allocUnsafe(1 + 4 + 30 + 4 + 4 + 4 + 4 + pathlen + 4 + 4);
+      buf[0] = MESSAGE.CHANNEL_OPEN;
+      writeUInt32BE(buf, 30, 1);
+      buf.write("direct-streamlocal@openssh.com", 5, 30, "ascii");
+      writeUInt32BE(buf, chan, 35);
+      writeUInt32BE(buf, initWindow, 39);
+      writeUInt32BE(buf, maxPacket, 43);
+      writeUInt32BE(buf, pathlen, p);
+      buf.write(cfg.socketPath, p += 4, pathlen, "utf8");
+      buf.fill(0, buf.length - 8);
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_OPEN (" + chan + ", direct-streamlocal@openssh.com)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.openssh_noMoreSessions = function(wantReply) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var buf = Buffer.allocUnsafe(1 + 4 + 28 + 1);
+      buf[0] = MESSAGE.GLOBAL_REQUEST;
+      writeUInt32BE(buf, 28, 1);
+      buf.write("no-more-sessions@openssh.com", 5, 28, "ascii");
+      buf[33] = wantReply === void 0 || wantReply === true ? 1 : 0;
+      this.debug("DEBUG: Outgoing: Writing GLOBAL_REQUEST (no-more-sessions@openssh.com)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.session = function(chan, initWindow, maxPacket) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var buf = Buffer.allocUnsafe(1 + 4 + 7 + 4 + 4 + 4);
+      buf[0] = MESSAGE.CHANNEL_OPEN;
+      writeUInt32BE(buf, 7, 1);
+      buf.write("session", 5, 7, "ascii");
+      writeUInt32BE(buf, chan, 12);
+      writeUInt32BE(buf, initWindow, 16);
+      writeUInt32BE(buf, maxPacket, 20);
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_OPEN (" + chan + ", session)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.windowChange = function(chan, rows, cols, height, width) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var buf = Buffer.allocUnsafe(1 + 4 + 4 + 13 + 1 + 4 + 4 + 4 + 4);
+      buf[0] = MESSAGE.CHANNEL_REQUEST;
+      writeUInt32BE(buf, chan, 1);
+      writeUInt32BE(buf, 13, 5);
+      buf.write("window-change", 9, 13, "ascii");
+      buf[22] = 0;
+      writeUInt32BE(buf, cols, 23);
+      writeUInt32BE(buf, rows, 27);
+      writeUInt32BE(buf, width, 31);
+      writeUInt32BE(buf, height, 35);
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_REQUEST (" + chan + ", window-change)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.pty = function(chan, rows, cols, height, width, term, modes, wantReply) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      if (!term || !term.length)
+        term = "vt100";
+      if (modes && !Buffer.isBuffer(modes) && !Array.isArray(modes) && typeof modes === "object")
+        modes = modesToBytes(modes);
+      if (!modes || !modes.length)
+        modes = NO_TERMINAL_MODES_BUFFER;
+      var termLen = term.length;
+      var modesLen = modes.length;
+      var p = 21;
+      var buf = Buffer.allocUnsafe(1 + 4 + 4 + 7 + 1 + 4 + termLen + 4 + 4 + 4 + 4 + 4 + modesLen);
+      buf[0] = MESSAGE.CHANNEL_REQUEST;
+      writeUInt32BE(buf, chan, 1);
+      writeUInt32BE(buf, 7, 5);
+      buf.write("pty-req", 9, 7, "ascii");
+      buf[16] = wantReply === void 0 || wantReply === true ? 1 : 0;
+      writeUInt32BE(buf, termLen, 17);
+      buf.write(term, 21, termLen, "utf8");
+      writeUInt32BE(buf, cols, p += termLen);
+      writeUInt32BE(buf, rows, p += 4);
+      writeUInt32BE(buf, width, p += 4);
+      writeUInt32BE(buf, height, p += 4);
+      writeUInt32BE(buf, modesLen, p += 4);
+      p += 4;
+      if (Array.isArray(modes)) {
+        for (var i2 = 0; i2 < modesLen; ++i2)
+          buf[p++] = modes[i2];
+      } else if (Buffer.isBuffer(modes)) {
+        modes.copy(buf, p);
+      }
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_REQUEST (" + chan + ", pty-req)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.shell = function(chan, wantReply) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var buf = Buffer.allocUnsafe(1 + 4 + 4 + 5 + 1);
+      buf[0] = MESSAGE.CHANNEL_REQUEST;
+      writeUInt32BE(buf, chan, 1);
+      writeUInt32BE(buf, 5, 5);
+      buf.write("shell", 9, 5, "ascii");
+      buf[14] = wantReply === void 0 || wantReply === true ? 1 : 0;
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_REQUEST (" + chan + ", shell)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.exec = function(chan, cmd, wantReply) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var cmdlen = Buffer.isBuffer(cmd) ? cmd.length : Buffer.byteLength(cmd);
+      var buf = Buffer.allocUnsafe(1 + 4 + 4 + 4 + 1 + 4 + cmdlen);
+      buf[0] = MESSAGE.CHANNEL_REQUEST;
+      writeUInt32BE(buf, chan, 1);
+      writeUInt32BE(buf, 4, 5);
+      buf.write("exec", 9, 4, "ascii");
+      buf[13] = wantReply === void 0 || wantReply === true ? 1 : 0;
+      writeUInt32BE(buf, cmdlen, 14);
+      if (Buffer.isBuffer(cmd))
+        cmd.copy(buf, 18);
+      else
+        buf.write(cmd, 18, cmdlen, "utf8");
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_REQUEST (" + chan + ", exec)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.signal = function(chan, signal) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      signal = signal.toUpperCase();
+      if (signal.slice(0, 3) === "SIG")
+        signal = signal.substring(3);
+      if (SIGNALS2.indexOf(signal) === -1)
+        throw new Error("Invalid signal: " + signal);
+      var signalLen = signal.length;
+      var buf = Buffer.allocUnsafe(1 + 4 + 4 + 6 + 1 + 4 + signalLen);
+      buf[0] = MESSAGE.CHANNEL_REQUEST;
+      writeUInt32BE(buf, chan, 1);
+      writeUInt32BE(buf, 6, 5);
+      buf.write("signal", 9, 6, "ascii");
+      buf[15] = 0;
+      writeUInt32BE(buf, signalLen, 16);
+      buf.write(signal, 20, signalLen, "ascii");
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_REQUEST (" + chan + ", signal)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.env = function(chan, key, val, wantReply) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var keyLen = Buffer.byteLength(key);
+      var valLen = Buffer.isBuffer(val) ? val.length : Buffer.byteLength(val);
+      var buf = Buffer.allocUnsafe(1 + 4 + 4 + 3 + 1 + 4 + keyLen + 4 + valLen);
+      buf[0] = MESSAGE.CHANNEL_REQUEST;
+      writeUInt32BE(buf, chan, 1);
+      writeUInt32BE(buf, 3, 5);
+      buf.write("env", 9, 3, "ascii");
+      buf[12] = wantReply === void 0 || wantReply === true ? 1 : 0;
+      writeUInt32BE(buf, keyLen, 13);
+      buf.write(key, 17, keyLen, "ascii");
+      writeUInt32BE(buf, valLen, 17 + keyLen);
+      if (Buffer.isBuffer(val))
+        val.copy(buf, 17 + keyLen + 4);
+      else
+        buf.write(val, 17 + keyLen + 4, valLen, "utf8");
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_REQUEST (" + chan + ", env)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.x11Forward = function(chan, cfg, wantReply) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var protolen = Buffer.byteLength(cfg.protocol);
+      var cookielen = Buffer.byteLength(cfg.cookie);
+      var buf = Buffer.allocUnsafe(1 + 4 + 4 + 7 + 1 + 1 + 4 + protolen + 4 + cookielen + 4);
+      buf[0] = MESSAGE.CHANNEL_REQUEST;
+      writeUInt32BE(buf, chan, 1);
+      writeUInt32BE(buf, 7, 5);
+      buf.write("x11-req", 9, 7, "ascii");
+      buf[16] = wantReply === void 0 || wantReply === true ? 1 : 0;
+      buf[17] = cfg.single ? 1 : 0;
+      writeUInt32BE(buf, protolen, 18);
+      var bp = 22;
+      if (Buffer.isBuffer(cfg.protocol))
+        cfg.protocol.copy(buf, bp);
+      else
+        buf.write(cfg.protocol, bp, protolen, "utf8");
+      bp += protolen;
+      writeUInt32BE(buf, cookielen, bp);
+      bp += 4;
+      if (Buffer.isBuffer(cfg.cookie))
+        cfg.cookie.copy(buf, bp);
+      else
+        buf.write(cfg.cookie, bp, cookielen, "binary");
+      bp += cookielen;
+      writeUInt32BE(buf, cfg.screen || 0, bp);
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_REQUEST (" + chan + ", x11-req)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.subsystem = function(chan, name, wantReply) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var nameLen = Buffer.byteLength(name);
+      var buf = Buffer.allocUnsafe(1 + 4 + 4 + 9 + 1 + 4 + nameLen);
+      buf[0] = MESSAGE.CHANNEL_REQUEST;
+      writeUInt32BE(buf, chan, 1);
+      writeUInt32BE(buf, 9, 5);
+      buf.write("subsystem", 9, 9, "ascii");
+      buf[18] = wantReply === void 0 || wantReply === true ? 1 : 0;
+      writeUInt32BE(buf, nameLen, 19);
+      buf.write(name, 23, nameLen, "ascii");
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_REQUEST (" + chan + ", subsystem: " + name + ")");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.openssh_agentForward = function(chan, wantReply) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var buf = Buffer.allocUnsafe(1 + 4 + 4 + 26 + 1);
+      buf[0] = MESSAGE.CHANNEL_REQUEST;
+      writeUInt32BE(buf, chan, 1);
+      writeUInt32BE(buf, 26, 5);
+      buf.write("auth-agent-req@openssh.com", 9, 26, "ascii");
+      buf[35] = wantReply === void 0 || wantReply === true ? 1 : 0;
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_REQUEST (" + chan + ", auth-agent-req@openssh.com)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.authPassword = function(username, password) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var userLen = Buffer.byteLength(username);
+      var passLen = Buffer.byteLength(password);
+      var p = 0;
+      var buf = Buffer.allocUnsafe(1 + 4 + userLen + 4 + 14 + 4 + 8 + 1 + 4 + passLen);
+      buf[p] = MESSAGE.USERAUTH_REQUEST;
+      writeUInt32BE(buf, userLen, ++p);
+      buf.write(username, p += 4, userLen, "utf8");
+      writeUInt32BE(buf, 14, p += userLen);
+      buf.write("ssh-connection", p += 4, 14, "ascii");
+      writeUInt32BE(buf, 8, p += 14);
+      buf.write("password", p += 4, 8, "ascii");
+      buf[p += 8] = 0;
+      writeUInt32BE(buf, passLen, ++p);
+      buf.write(password, p += 4, passLen, "utf8");
+      this._state.authsQueue.push("password");
+      this.debug("DEBUG: Outgoing: Writing USERAUTH_REQUEST (password)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.authPK = function(username, pubKey, cbSign) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var self2 = this;
+      var outstate = this._state.outgoing;
+      var keyType;
+      if (typeof pubKey.getPublicSSH === "function") {
+        keyType = pubKey.type;
+        pubKey = pubKey.getPublicSSH();
+      } else {
+        keyType = pubKey.toString(
+          "ascii",
+          4,
+          4 + readUInt32BE(pubKey, 0)
+        );
+      }
+      var userLen = Buffer.byteLength(username);
+      var algoLen = Buffer.byteLength(keyType);
+      var pubKeyLen = pubKey.length;
+      var sesLen = outstate.sessionId.length;
+      var p = 0;
+      var buf = Buffer.allocUnsafe(
+        (cbSign ? 4 + sesLen : 0) + 1 + 4 + userLen + 4 + 14 + 4 + 9 + 1 + 4 + algoLen + 4 + pubKeyLen
+      );
+      if (cbSign) {
+        writeUInt32BE(buf, sesLen, p);
+        outstate.sessionId.copy(buf, p += 4);
+        buf[p += sesLen] = MESSAGE.USERAUTH_REQUEST;
+      } else {
+        buf[p] = MESSAGE.USERAUTH_REQUEST;
+      }
+      writeUInt32BE(buf, userLen, ++p);
+      buf.write(username, p += 4, userLen, "utf8");
+      writeUInt32BE(buf, 14, p += userLen);
+      buf.write("ssh-connection", p += 4, 14, "ascii");
+      writeUInt32BE(buf, 9, p += 14);
+      buf.write("publickey", p += 4, 9, "ascii");
+      buf[p += 9] = cbSign ? 1 : 0;
+      writeUInt32BE(buf, algoLen, ++p);
+      buf.write(keyType, p += 4, algoLen, "ascii");
+      writeUInt32BE(buf, pubKeyLen, p += algoLen);
+      pubKey.copy(buf, p += 4);
+      if (!cbSign) {
+        this._state.authsQueue.push("publickey");
+        this.debug("DEBUG: Outgoing: Writing USERAUTH_REQUEST (publickey -- check)");
+        return send(this, buf);
+      }
+      cbSign(buf, function(signature2) {
+        signature2 = convertSignature(signature2, keyType);
+        if (signature2 === false)
+          throw new Error("Error while converting handshake signature");
+        var sigLen = signature2.length;
+        var sigbuf = Buffer.allocUnsafe(1 + 4 + userLen + 4 + 14 + 4 + 9 + 1 + 4 + algoLen + 4 + pubKeyLen + 4 + 4 + algoLen + 4 + sigLen);
+        p = 0;
+        sigbuf[p] = MESSAGE.USERAUTH_REQUEST;
+        writeUInt32BE(sigbuf, userLen, ++p);
+        sigbuf.write(username, p += 4, userLen, "utf8");
+        writeUInt32BE(sigbuf, 14, p += userLen);
+        sigbuf.write("ssh-connection", p += 4, 14, "ascii");
+        writeUInt32BE(sigbuf, 9, p += 14);
+        sigbuf.write("publickey", p += 4, 9, "ascii");
+        sigbuf[p += 9] = 1;
+        writeUInt32BE(sigbuf, algoLen, ++p);
+        sigbuf.write(keyType, p += 4, algoLen, "ascii");
+        writeUInt32BE(sigbuf, pubKeyLen, p += algoLen);
+        pubKey.copy(sigbuf, p += 4);
+        writeUInt32BE(sigbuf, 4 + algoLen + 4 + sigLen, p += pubKeyLen);
+        writeUInt32BE(sigbuf, algoLen, p += 4);
+        sigbuf.write(keyType, p += 4, algoLen, "ascii");
+        writeUInt32BE(sigbuf, sigLen, p += algoLen);
+        signature2.copy(sigbuf, p += 4);
+        self2._state.authsQueue.push("publickey");
+        self2.debug("DEBUG: Outgoing: Writing USERAUTH_REQUEST (publickey)");
+        return send(self2, sigbuf);
+      });
+      return true;
+    };
+    SSH2Stream.prototype.authHostbased = function(username, pubKey, hostname4, userlocal, cbSign) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var self2 = this;
+      var outstate = this._state.outgoing;
+      var keyType;
+      if (typeof pubKey.getPublicSSH === "function") {
+        keyType = pubKey.type;
+        pubKey = pubKey.getPublicSSH();
+      } else {
+        keyType = pubKey.toString(
+          "ascii",
+          4,
+          4 + readUInt32BE(pubKey, 0)
+        );
+      }
+      var userLen = Buffer.byteLength(username);
+      var algoLen = Buffer.byteLength(keyType);
+      var pubKeyLen = pubKey.length;
+      var sesLen = outstate.sessionId.length;
+      var hostnameLen = Buffer.byteLength(hostname4);
+      var userlocalLen = Buffer.byteLength(userlocal);
+      var p = 0;
+      var buf = Buffer.allocUnsafe(
+        4 + sesLen + 1 + 4 + userLen + 4 + 14 + 4 + 9 + 4 + algoLen + 4 + pubKeyLen + 4 + hostnameLen + 4 + userlocalLen
+      );
+      writeUInt32BE(buf, sesLen, p);
+      outstate.sessionId.copy(buf, p += 4);
+      buf[p += sesLen] = MESSAGE.USERAUTH_REQUEST;
+      writeUInt32BE(buf, userLen, ++p);
+      buf.write(username, p += 4, userLen, "utf8");
+      writeUInt32BE(buf, 14, p += userLen);
+      buf.write("ssh-connection", p += 4, 14, "ascii");
+      writeUInt32BE(buf, 9, p += 14);
+      buf.write("hostbased", p += 4, 9, "ascii");
+      writeUInt32BE(buf, algoLen, p += 9);
+      buf.write(keyType, p += 4, algoLen, "ascii");
+      writeUInt32BE(buf, pubKeyLen, p += algoLen);
+      pubKey.copy(buf, p += 4);
+      writeUInt32BE(buf, hostnameLen, p += pubKeyLen);
+      buf.write(hostname4, p += 4, hostnameLen, "ascii");
+      writeUInt32BE(buf, userlocalLen, p += hostnameLen);
+      buf.write(userlocal, p += 4, userlocalLen, "utf8");
+      cbSign(buf, function(signature2) {
+        signature2 = convertSignature(signature2, keyType);
+        if (signature2 === false)
+          throw new Error("Error while converting handshake signature");
+        var sigLen = signature2.length;
+        var sigbuf = Buffer.allocUnsafe(buf.length - sesLen + sigLen);
+        buf.copy(sigbuf, 0, 4 + sesLen);
+        writeUInt32BE(sigbuf, sigLen, sigbuf.length - sigLen - 4);
+        signature2.copy(sigbuf, sigbuf.length - sigLen);
+        self2._state.authsQueue.push("hostbased");
+        self2.debug("DEBUG: Outgoing: Writing USERAUTH_REQUEST (hostbased)");
+        return send(self2, sigbuf);
+      });
+      return true;
+    };
+    SSH2Stream.prototype.authKeyboard = function(username) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var userLen = Buffer.byteLength(username);
+      var p = 0;
+      var buf = Buffer.allocUnsafe(
+        1 + 4 + userLen + 4 + 14 + 4 + 20 + 4 + 4
+        // no submethods
+      );
+      buf[p] = MESSAGE.USERAUTH_REQUEST;
+      writeUInt32BE(buf, userLen, ++p);
+      buf.write(username, p += 4, userLen, "utf8");
+      writeUInt32BE(buf, 14, p += userLen);
+      buf.write("ssh-connection", p += 4, 14, "ascii");
+      writeUInt32BE(buf, 20, p += 14);
+      buf.write("keyboard-interactive", p += 4, 20, "ascii");
+      writeUInt32BE(buf, 0, p += 20);
+      writeUInt32BE(buf, 0, p += 4);
+      this._state.authsQueue.push("keyboard-interactive");
+      this.debug("DEBUG: Outgoing: Writing USERAUTH_REQUEST (keyboard-interactive)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.authNone = function(username) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var userLen = Buffer.byteLength(username);
+      var p = 0;
+      var buf = Buffer.allocUnsafe(
+        1 + 4 + userLen + 4 + 14 + 4 + 4
+        // "none"
+      );
+      buf[p] = MESSAGE.USERAUTH_REQUEST;
+      writeUInt32BE(buf, userLen, ++p);
+      buf.write(username, p += 4, userLen, "utf8");
+      writeUInt32BE(buf, 14, p += userLen);
+      buf.write("ssh-connection", p += 4, 14, "ascii");
+      writeUInt32BE(buf, 4, p += 14);
+      buf.write("none", p += 4, 4, "ascii");
+      this._state.authsQueue.push("none");
+      this.debug("DEBUG: Outgoing: Writing USERAUTH_REQUEST (none)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.authInfoRes = function(responses) {
+      if (this.server)
+        throw new Error("Client-only method called in server mode");
+      var responsesLen = 0;
+      var p = 0;
+      var resLen;
+      var len;
+      var i2;
+      if (responses) {
+        for (i2 = 0, len = responses.length; i2 < len; ++i2)
+          responsesLen += 4 + Buffer.byteLength(responses[i2]);
+      }
+      var buf = Buffer.allocUnsafe(1 + 4 + responsesLen);
+      buf[p++] = MESSAGE.USERAUTH_INFO_RESPONSE;
+      writeUInt32BE(buf, responses ? responses.length : 0, p);
+      if (responses) {
+        p += 4;
+        for (i2 = 0, len = responses.length; i2 < len; ++i2) {
+          resLen = Buffer.byteLength(responses[i2]);
+          writeUInt32BE(buf, resLen, p);
+          p += 4;
+          if (resLen) {
+            buf.write(responses[i2], p, resLen, "utf8");
+            p += resLen;
+          }
+        }
+      }
+      this.debug("DEBUG: Outgoing: Writing USERAUTH_INFO_RESPONSE");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.serviceAccept = function(svcName) {
+      if (!this.server)
+        throw new Error("Server-only method called in client mode");
+      var svcNameLen = svcName.length;
+      var buf = Buffer.allocUnsafe(1 + 4 + svcNameLen);
+      buf[0] = MESSAGE.SERVICE_ACCEPT;
+      writeUInt32BE(buf, svcNameLen, 1);
+      buf.write(svcName, 5, svcNameLen, "ascii");
+      this.debug("DEBUG: Outgoing: Writing SERVICE_ACCEPT (" + svcName + ")");
+      send(this, buf);
+      if (this.server && this.banner && svcName === "ssh-userauth") {
+        var bannerLen = Buffer.byteLength(this.banner);
+        var packetLen = 1 + 4 + bannerLen + 4;
+        var packet = Buffer.allocUnsafe(packetLen);
+        packet[0] = MESSAGE.USERAUTH_BANNER;
+        writeUInt32BE(packet, bannerLen, 1);
+        packet.write(this.banner, 5, bannerLen, "utf8");
+        packet.fill(0, packetLen - 4);
+        this.debug("DEBUG: Outgoing: Writing USERAUTH_BANNER");
+        send(this, packet);
+        this.banner = void 0;
+      }
+    };
+    SSH2Stream.prototype.forwardedTcpip = function(chan, initWindow, maxPacket, cfg) {
+      if (!this.server)
+        throw new Error("Server-only method called in client mode");
+      var boundAddrLen = Buffer.byteLength(cfg.boundAddr);
+      var remoteAddrLen = Buffer.byteLength(cfg.remoteAddr);
+      var p = 36 + boundAddrLen;
+      var buf = Buffer.allocUnsafe(1 + 4 + 15 + 4 + 4 + 4 + 4 + boundAddrLen + 4 + 4 + remoteAddrLen + 4);
+      buf[0] = MESSAGE.CHANNEL_OPEN;
+      writeUInt32BE(buf, 15, 1);
+      buf.write("forwarded-tcpip", 5, 15, "ascii");
+      writeUInt32BE(buf, chan, 20);
+      writeUInt32BE(buf, initWindow, 24);
+      writeUInt32BE(buf, maxPacket, 28);
+      writeUInt32BE(buf, boundAddrLen, 32);
+      buf.write(cfg.boundAddr, 36, boundAddrLen, "ascii");
+      writeUInt32BE(buf, cfg.boundPort, p);
+      writeUInt32BE(buf, remoteAddrLen, p += 4);
+      buf.write(cfg.remoteAddr, p += 4, remoteAddrLen, "ascii");
+      writeUInt32BE(buf, cfg.remotePort, p += remoteAddrLen);
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_OPEN (" + chan + ", forwarded-tcpip)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.x11 = function(chan, initWindow, maxPacket, cfg) {
+      if (!this.server)
+        throw new Error("Server-only method called in client mode");
+      var addrLen = Buffer.byteLength(cfg.originAddr);
+      var p = 24 + addrLen;
+      var buf = Buffer.allocUnsafe(1 + 4 + 3 + 4 + 4 + 4 + 4 + addrLen + 4);
+      buf[0] = MESSAGE.CHANNEL_OPEN;
+      writeUInt32BE(buf, 3, 1);
+      buf.write("x11", 5, 3, "ascii");
+      writeUInt32BE(buf, chan, 8);
+      writeUInt32BE(buf, initWindow, 12);
+      writeUInt32BE(buf, maxPacket, 16);
+      writeUInt32BE(buf, addrLen, 20);
+      buf.write(cfg.originAddr, 24, addrLen, "ascii");
+      writeUInt32BE(buf, cfg.originPort, p);
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_OPEN (" + chan + ", x11)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.openssh_authAgent = function(chan, initWindow, maxPacket) {
+      if (!this.server)
+        throw new Error("Server-only method called in client mode");
+      var buf = Buffer.allocUnsafe(1 + 4 + 22 + 4 + 4 + 4);
+      buf[0] = MESSAGE.CHANNEL_OPEN;
+      writeUInt32BE(buf, 22, 1);
+      buf.write("auth-agent@openssh.com", 5, 22, "ascii");
+      writeUInt32BE(buf, chan, 27);
+      writeUInt32BE(buf, initWindow, 31);
+      writeUInt32BE(buf, maxPacket, 35);
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_OPEN (" + chan + ", auth-agent@openssh.com)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.openssh_forwardedStreamLocal = function(chan, initWindow, maxPacket, cfg) {
+      if (!this.server)
+        throw new Error("Server-only method called in client mode");
+      var pathlen = Buffer.byteLength(cfg.socketPath);
+      var buf = Buffer.allocUnsafe(1 + 4 + 33 + 4 + 4 + 4 + 4 + pathlen + 4);
+      buf[0] = MESSAGE.CHANNEL_OPEN;
+      writeUInt32BE(buf, 33, 1);
+      buf.write("forwarded-streamlocal@openssh.com", 5, 33, "ascii");
+      writeUInt32BE(buf, chan, 38);
+      writeUInt32BE(buf, initWindow, 42);
+      writeUInt32BE(buf, maxPacket, 46);
+      writeUInt32BE(buf, pathlen, 50);
+      buf.write(cfg.socketPath, 54, pathlen, "utf8");
+      writeUInt32BE(buf, 0, 54 + pathlen);
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_OPEN (" + chan + ", forwarded-streamlocal@openssh.com)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.exitStatus = function(chan, status2) {
+      if (!this.server)
+        throw new Error("Server-only method called in client mode");
+      var buf = Buffer.allocUnsafe(1 + 4 + 4 + 11 + 1 + 4);
+      buf[0] = MESSAGE.CHANNEL_REQUEST;
+      writeUInt32BE(buf, chan, 1);
+      writeUInt32BE(buf, 11, 5);
+      buf.write("exit-status", 9, 11, "ascii");
+      buf[20] = 0;
+      writeUInt32BE(buf, status2, 21);
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_REQUEST (" + chan + ", exit-status)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.exitSignal = function(chan, name, coreDumped, msg) {
+      if (!this.server)
+        throw new Error("Server-only method called in client mode");
+      var nameLen = Buffer.byteLength(name);
+      var msgLen = msg ? Buffer.byteLength(msg) : 0;
+      var p = 25 + nameLen;
+      var buf = Buffer.allocUnsafe(1 + 4 + 4 + 11 + 1 + 4 + nameLen + 1 + 4 + msgLen + 4);
+      buf[0] = MESSAGE.CHANNEL_REQUEST;
+      writeUInt32BE(buf, chan, 1);
+      writeUInt32BE(buf, 11, 5);
+      buf.write("exit-signal", 9, 11, "ascii");
+      buf[20] = 0;
+      writeUInt32BE(buf, nameLen, 21);
+      buf.write(name, 25, nameLen, "utf8");
+      buf[p++] = coreDumped ? 1 : 0;
+      writeUInt32BE(buf, msgLen, p);
+      p += 4;
+      if (msgLen) {
+        buf.write(msg, p, msgLen, "utf8");
+        p += msgLen;
+      }
+      writeUInt32BE(buf, 0, p);
+      this.debug("DEBUG: Outgoing: Writing CHANNEL_REQUEST (" + chan + ", exit-signal)");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.authFailure = function(authMethods, isPartial) {
+      if (!this.server)
+        throw new Error("Server-only method called in client mode");
+      var authsQueue = this._state.authsQueue;
+      if (!authsQueue.length)
+        throw new Error("No auth in progress");
+      var methods;
+      if (typeof authMethods === "boolean") {
+        isPartial = authMethods;
+        authMethods = void 0;
+      }
+      if (authMethods) {
+        methods = [];
+        for (var i2 = 0, len = authMethods.length; i2 < len; ++i2) {
+          if (authMethods[i2].toLowerCase() === "none")
+            continue;
+          methods.push(authMethods[i2]);
+        }
+        methods = methods.join(",");
+      } else
+        methods = "";
+      var methodsLen = methods.length;
+      var buf = Buffer.allocUnsafe(1 + 4 + methodsLen + 1);
+      buf[0] = MESSAGE.USERAUTH_FAILURE;
+      writeUInt32BE(buf, methodsLen, 1);
+      buf.write(methods, 5, methodsLen, "ascii");
+      buf[5 + methodsLen] = isPartial === true ? 1 : 0;
+      this._state.authsQueue.shift();
+      this.debug("DEBUG: Outgoing: Writing USERAUTH_FAILURE");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.authSuccess = function() {
+      if (!this.server)
+        throw new Error("Server-only method called in client mode");
+      var authsQueue = this._state.authsQueue;
+      if (!authsQueue.length)
+        throw new Error("No auth in progress");
+      var state = this._state;
+      var outstate = state.outgoing;
+      var instate = state.incoming;
+      state.authsQueue.shift();
+      this.debug("DEBUG: Outgoing: Writing USERAUTH_SUCCESS");
+      var ret = send(this, USERAUTH_SUCCESS_PACKET);
+      if (outstate.compress.type === "zlib@openssh.com") {
+        outstate.compress.instance = zlib.createDeflate(ZLIB_OPTS);
+        outstate.compress.queue = [];
+      }
+      if (instate.decompress.type === "zlib@openssh.com")
+        instate.decompress.instance = zlib.createInflate(ZLIB_OPTS);
+      return ret;
+    };
+    SSH2Stream.prototype.authPKOK = function(keyAlgo, key) {
+      if (!this.server)
+        throw new Error("Server-only method called in client mode");
+      var authsQueue = this._state.authsQueue;
+      if (!authsQueue.length || authsQueue[0] !== "publickey")
+        throw new Error('"publickey" auth not in progress');
+      var keyAlgoLen = keyAlgo.length;
+      var keyLen = key.length;
+      var buf = Buffer.allocUnsafe(1 + 4 + keyAlgoLen + 4 + keyLen);
+      buf[0] = MESSAGE.USERAUTH_PK_OK;
+      writeUInt32BE(buf, keyAlgoLen, 1);
+      buf.write(keyAlgo, 5, keyAlgoLen, "ascii");
+      writeUInt32BE(buf, keyLen, 5 + keyAlgoLen);
+      key.copy(buf, 5 + keyAlgoLen + 4);
+      this._state.authsQueue.shift();
+      this.debug("DEBUG: Outgoing: Writing USERAUTH_PK_OK");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.authPasswdChg = function(prompt, lang) {
+      if (!this.server)
+        throw new Error("Server-only method called in client mode");
+      var promptLen = Buffer.byteLength(prompt);
+      var langLen = lang ? lang.length : 0;
+      var p = 0;
+      var buf = Buffer.allocUnsafe(1 + 4 + promptLen + 4 + langLen);
+      buf[p] = MESSAGE.USERAUTH_PASSWD_CHANGEREQ;
+      writeUInt32BE(buf, promptLen, ++p);
+      buf.write(prompt, p += 4, promptLen, "utf8");
+      writeUInt32BE(buf, langLen, p += promptLen);
+      if (langLen)
+        buf.write(lang, p += 4, langLen, "ascii");
+      this.debug("DEBUG: Outgoing: Writing USERAUTH_PASSWD_CHANGEREQ");
+      return send(this, buf);
+    };
+    SSH2Stream.prototype.authInfoReq = function(name, instructions, prompts) {
+      if (!this.server)
+        throw new Error("Server-only method called in client mode");
+      var promptsLen = 0;
+      var nameLen = name ? Buffer.byteLength(name) : 0;
+      var instrLen = instructions ? Buffer.byteLength(instructions) : 0;
+      var p = 0;
+      var promptLen;
+      var prompt;
+      var len;
+      var i2;
+      for (i2 = 0, len = prompts.length; i2 < len; ++i2)
+        promptsLen += 4 + Buffer.byteLength(prompts[i2].prompt) + 1;
+      var buf = Buffer.allocUnsafe(1 + 4 + nameLen + 4 + instrLen + 4 + 4 + promptsLen);
+      buf[p++] = MESSAGE.USERAUTH_INFO_REQUEST;
+      writeUInt32BE(buf, nameLen, p);
+      p += 4;
+      if (name) {
+        buf.write(name, p, nameLen, "utf8");
+        p += nameLen;
+      }
+      writeUInt32BE(buf, instrLen, p);
+      p += 4;
+      if (instructions) {
+        buf.write(instructions, p, instrLen, "utf8");
+        p += instrLen;
+      }
+      writeUInt32BE(buf, 0, p);
+      p += 4;
+      writeUInt32BE(buf, prompts.length, p);
+      p += 4;
+      for (i2 = 0, len = prompts.length; i2 < len; ++i2) {
+        prompt = prompts[i2];
+        promptLen = Buffer.byteLength(prompt.prompt);
+        writeUInt32BE(buf, promptLen, p);
+        p += 4;
+        if (promptLen) {
+          buf.write(prompt.prompt, p, promptLen, "utf8");
+          p += promptLen;
+        }
+        buf[p++] = prompt.echo ? 1 : 0;
+      }
+      this.debug("DEBUG: Outgoing: Writing USERAUTH_INFO_REQUEST");
+      return send(this, buf);
+    };
+    function onDISCONNECT(self2, reason, code, desc, lang) {
+      if (code !== DISCONNECT_REASON.BY_APPLICATION) {
+        var err = new Error(desc || reason);
+        err.code = code;
+        self2.emit("error", err);
+      }
+      self2.reset();
+    }
+    function onKEXINIT(self2, init, firstFollows) {
+      var state = self2._state;
+      var outstate = state.outgoing;
+      if (outstate.status === OUT_READY) {
+        self2.debug("DEBUG: Received re-key request");
+        outstate.status = OUT_REKEYING;
+        outstate.kexinit = void 0;
+        KEXINIT(self2, check3);
+      } else {
+        check3();
+      }
+      function check3() {
+        if (check_KEXINIT(self2, init, firstFollows) === true) {
+          if (!self2.server) {
+            if (state.kex.type === "groupex")
+              KEXDH_GEX_REQ(self2);
+            else
+              KEXDH_INIT(self2);
+          } else {
+            state.incoming.expectedPacket = state.kex.pktInit;
+          }
+        }
+      }
+    }
+    function check_KEXINIT(self2, init, firstFollows) {
+      var state = self2._state;
+      var instate = state.incoming;
+      var outstate = state.outgoing;
+      var debug = self2.debug;
+      var serverList;
+      var clientList;
+      var val;
+      var len;
+      var i2;
+      debug("DEBUG: Comparing KEXINITs ...");
+      var algos = self2.config.algorithms;
+      var kexList = algos.kex;
+      if (self2.remoteBugs & BUGS.BAD_DHGEX) {
+        var copied = false;
+        for (var j = kexList.length - 1; j >= 0; --j) {
+          if (kexList[j].indexOf("group-exchange") !== -1) {
+            if (!copied) {
+              kexList = kexList.slice();
+              copied = true;
+            }
+            kexList.splice(j, 1);
+          }
+        }
+      }
+      debug("DEBUG: (local) KEX algorithms: " + kexList);
+      debug("DEBUG: (remote) KEX algorithms: " + init.algorithms.kex);
+      if (self2.server) {
+        serverList = kexList;
+        clientList = init.algorithms.kex;
+      } else {
+        serverList = init.algorithms.kex;
+        clientList = kexList;
+      }
+      for (i2 = 0, len = clientList.length; i2 < len && serverList.indexOf(clientList[i2]) === -1; ++i2) ;
+      if (i2 === len) {
+        debug("DEBUG: No matching key exchange algorithm");
+        var err = new Error("Handshake failed: no matching key exchange algorithm");
+        err.level = "handshake";
+        self2.emit("error", err);
+        self2.disconnect(DISCONNECT_REASON.KEY_EXCHANGE_FAILED);
+        return false;
+      }
+      var kex_algorithm = clientList[i2];
+      debug("DEBUG: KEX algorithm: " + kex_algorithm);
+      if (firstFollows && (!init.algorithms.kex.length || kex_algorithm !== init.algorithms.kex[0])) {
+        instate.ignoreNext = true;
+      }
+      debug("DEBUG: (local) Host key formats: " + algos.serverHostKey);
+      debug("DEBUG: (remote) Host key formats: " + init.algorithms.srvHostKey);
+      if (self2.server) {
+        serverList = algos.serverHostKey;
+        clientList = init.algorithms.srvHostKey;
+      } else {
+        serverList = init.algorithms.srvHostKey;
+        clientList = algos.serverHostKey;
+      }
+      for (i2 = 0, len = clientList.length; i2 < len && serverList.indexOf(clientList[i2]) === -1; ++i2) ;
+      if (i2 === len) {
+        debug("DEBUG: No matching host key format");
+        var err = new Error("Handshake failed: no matching host key format");
+        err.level = "handshake";
+        self2.emit("error", err);
+        self2.disconnect(DISCONNECT_REASON.KEY_EXCHANGE_FAILED);
+        return false;
+      }
+      state.hostkeyFormat = clientList[i2];
+      debug("DEBUG: Host key format: " + state.hostkeyFormat);
+      debug("DEBUG: (local) Client->Server ciphers: " + algos.cipher);
+      debug("DEBUG: (remote) Client->Server ciphers: " + init.algorithms.cs.encrypt);
+      if (self2.server) {
+        serverList = algos.cipher;
+        clientList = init.algorithms.cs.encrypt;
+      } else {
+        serverList = init.algorithms.cs.encrypt;
+        clientList = algos.cipher;
+      }
+      for (i2 = 0, len = clientList.length; i2 < len && serverList.indexOf(clientList[i2]) === -1; ++i2) ;
+      if (i2 === len) {
+        debug("DEBUG: No matching Client->Server cipher");
+        var err = new Error("Handshake failed: no matching client->server cipher");
+        err.level = "handshake";
+        self2.emit("error", err);
+        self2.disconnect(DISCONNECT_REASON.KEY_EXCHANGE_FAILED);
+        return false;
+      }
+      if (self2.server)
+        val = instate.decrypt.type = clientList[i2];
+      else
+        val = outstate.encrypt.type = clientList[i2];
+      debug("DEBUG: Client->Server Cipher: " + val);
+      debug("DEBUG: (local) Server->Client ciphers: " + algos.cipher);
+      debug("DEBUG: (remote) Server->Client ciphers: " + init.algorithms.sc.encrypt);
+      if (self2.server) {
+        serverList = algos.cipher;
+        clientList = init.algorithms.sc.encrypt;
+      } else {
+        serverList = init.algorithms.sc.encrypt;
+        clientList = algos.cipher;
+      }
+      for (i2 = 0, len = clientList.length; i2 < len && serverList.indexOf(clientList[i2]) === -1; ++i2) ;
+      if (i2 === len) {
+        debug("DEBUG: No matching Server->Client cipher");
+        var err = new Error("Handshake failed: no matching server->client cipher");
+        err.level = "handshake";
+        self2.emit("error", err);
+        self2.disconnect(DISCONNECT_REASON.KEY_EXCHANGE_FAILED);
+        return false;
+      }
+      if (self2.server)
+        val = outstate.encrypt.type = clientList[i2];
+      else
+        val = instate.decrypt.type = clientList[i2];
+      debug("DEBUG: Server->Client Cipher: " + val);
+      debug("DEBUG: (local) Client->Server HMAC algorithms: " + algos.hmac);
+      debug("DEBUG: (remote) Client->Server HMAC algorithms: " + init.algorithms.cs.mac);
+      if (self2.server) {
+        serverList = algos.hmac;
+        clientList = init.algorithms.cs.mac;
+      } else {
+        serverList = init.algorithms.cs.mac;
+        clientList = algos.hmac;
+      }
+      for (i2 = 0, len = clientList.length; i2 < len && serverList.indexOf(clientList[i2]) === -1; ++i2) ;
+      if (i2 === len) {
+        debug("DEBUG: No matching Client->Server HMAC algorithm");
+        var err = new Error("Handshake failed: no matching client->server HMAC");
+        err.level = "handshake";
+        self2.emit("error", err);
+        self2.disconnect(DISCONNECT_REASON.KEY_EXCHANGE_FAILED);
+        return false;
+      }
+      if (self2.server)
+        val = instate.hmac.type = clientList[i2];
+      else
+        val = outstate.hmac.type = clientList[i2];
+      debug("DEBUG: Client->Server HMAC algorithm: " + val);
+      debug("DEBUG: (local) Server->Client HMAC algorithms: " + algos.hmac);
+      debug("DEBUG: (remote) Server->Client HMAC algorithms: " + init.algorithms.sc.mac);
+      if (self2.server) {
+        serverList = algos.hmac;
+        clientList = init.algorithms.sc.mac;
+      } else {
+        serverList = init.algorithms.sc.mac;
+        clientList = algos.hmac;
+      }
+      for (i2 = 0, len = clientList.length; i2 < len && serverList.indexOf(clientList[i2]) === -1; ++i2) ;
+      if (i2 === len) {
+        debug("DEBUG: No matching Server->Client HMAC algorithm");
+        var err = new Error("Handshake failed: no matching server->client HMAC");
+        err.level = "handshake";
+        self2.emit("error", err);
+        self2.disconnect(DISCONNECT_REASON.KEY_EXCHANGE_FAILED);
+        return false;
+      }
+      if (self2.server)
+        val = outstate.hmac.type = clientList[i2];
+      else
+        val = instate.hmac.type = clientList[i2];
+      debug("DEBUG: Server->Client HMAC algorithm: " + val);
+      debug("DEBUG: (local) Client->Server compression algorithms: " + algos.compress);
+      debug("DEBUG: (remote) Client->Server compression algorithms: " + init.algorithms.cs.compress);
+      if (self2.server) {
+        serverList = algos.compress;
+        clientList = init.algorithms.cs.compress;
+      } else {
+        serverList = init.algorithms.cs.compress;
+        clientList = algos.compress;
+      }
+      for (i2 = 0, len = clientList.length; i2 < len && serverList.indexOf(clientList[i2]) === -1; ++i2) ;
+      if (i2 === len) {
+        debug("DEBUG: No matching Client->Server compression algorithm");
+        var err = new Error("Handshake failed: no matching client->server compression algorithm");
+        err.level = "handshake";
+        self2.emit("error", err);
+        self2.disconnect(DISCONNECT_REASON.KEY_EXCHANGE_FAILED);
+        return false;
+      }
+      if (self2.server)
+        val = instate.decompress.type = clientList[i2];
+      else
+        val = outstate.compress.type = clientList[i2];
+      debug("DEBUG: Client->Server compression algorithm: " + val);
+      debug("DEBUG: (local) Server->Client compression algorithms: " + algos.compress);
+      debug("DEBUG: (remote) Server->Client compression algorithms: " + init.algorithms.sc.compress);
+      if (self2.server) {
+        serverList = algos.compress;
+        clientList = init.algorithms.sc.compress;
+      } else {
+        serverList = init.algorithms.sc.compress;
+        clientList = algos.compress;
+      }
+      for (i2 = 0, len = clientList.length; i2 < len && serverList.indexOf(clientList[i2]) === -1; ++i2) ;
+      if (i2 === len) {
+        debug("DEBUG: No matching Server->Client compression algorithm");
+        var err = new Error("Handshake failed: no matching server->client compression algorithm");
+        err.level = "handshake";
+        self2.emit("error", err);
+        self2.disconnect(DISCONNECT_REASON.KEY_EXCHANGE_FAILED);
+        return false;
+      }
+      if (self2.server)
+        val = outstate.compress.type = clientList[i2];
+      else
+        val = instate.decompress.type = clientList[i2];
+      debug("DEBUG: Server->Client compression algorithm: " + val);
+      state.kex = new KeyExchange(kex_algorithm);
+      state.kex.generateKeys();
+      outstate.pubkey = state.kex.getPublicKey();
+      return true;
+    }
+    function onKEXDH_GEX_GROUP(self2, prime, gen) {
+      var state = self2._state;
+      var outstate = state.outgoing;
+      state.kex.setDHParams(prime, gen);
+      state.kex.generateKeys();
+      outstate.pubkey = state.kex.getPublicKey();
+      KEXDH_INIT(self2);
+    }
+    function onKEXDH_INIT(self2, e) {
+      KEXDH_REPLY(self2, e);
+    }
+    function onKEXDH_REPLY(self2, info, verifiedHost) {
+      var state = self2._state;
+      var instate = state.incoming;
+      var outstate = state.outgoing;
+      var debug = self2.debug;
+      var len;
+      var i2;
+      if (verifiedHost === void 0) {
+        instate.expectedPacket = "NEWKEYS";
+        outstate.sentNEWKEYS = false;
+        debug("DEBUG: Checking host key format");
+        var hostkey_format = readString(info.hostkey, 0, "ascii", self2);
+        if (hostkey_format === false)
+          return false;
+        if (info.hostkey_format !== state.hostkeyFormat || info.hostkey_format !== hostkey_format) {
+          debug("DEBUG: Host key format mismatch");
+          self2.disconnect(DISCONNECT_REASON.KEY_EXCHANGE_FAILED);
+          self2.reset();
+          var err = new Error("Handshake failed: host key format mismatch");
+          err.level = "handshake";
+          self2.emit("error", err);
+          return false;
+        }
+        debug("DEBUG: Checking signature format");
+        var sig_format = readString(info.sig, 0, "ascii", self2);
+        if (sig_format === false)
+          return false;
+        if (info.sig_format !== sig_format) {
+          debug("DEBUG: Signature format mismatch");
+          self2.disconnect(DISCONNECT_REASON.KEY_EXCHANGE_FAILED);
+          self2.reset();
+          var err = new Error("Handshake failed: signature format mismatch");
+          err.level = "handshake";
+          self2.emit("error", err);
+          return false;
+        }
+      }
+      if (outstate.status === OUT_INIT) {
+        if (verifiedHost === void 0) {
+          debug("DEBUG: Verifying host fingerprint");
+          var sync = true;
+          var emitted = self2.emit("fingerprint", info.hostkey, function(permitted) {
+            if (verifiedHost !== void 0)
+              return;
+            verifiedHost = !!permitted;
+            if (!sync) {
+              onKEXDH_REPLY(self2, info, verifiedHost);
+            }
+          });
+          sync = false;
+          if (emitted && verifiedHost === void 0)
+            return;
+        }
+        if (verifiedHost === void 0)
+          debug("DEBUG: Host accepted by default (no verification)");
+        else if (verifiedHost === true)
+          debug("DEBUG: Host accepted (verified)");
+        else {
+          debug("DEBUG: Host denied via fingerprint verification");
+          self2.disconnect(DISCONNECT_REASON.KEY_EXCHANGE_FAILED);
+          self2.reset();
+          var err = new Error("Handshake failed: host fingerprint verification failed");
+          err.level = "handshake";
+          self2.emit("error", err);
+          return false;
+        }
+      }
+      info.pubkey = state.kex.convertPublicKey(info.pubkey);
+      info.secret = state.kex.computeSecret(info.pubkey);
+      if (info.secret instanceof Error) {
+        info.secret.message = "Error while computing DH secret (" + state.kex.type + "): " + info.secret.message;
+        info.secret.level = "handshake";
+        self2.emit("error", info.secret);
+        self2.disconnect(DISCONNECT_REASON.KEY_EXCHANGE_FAILED);
+        return false;
+      }
+      var hash3 = crypto.createHash(state.kex.hash);
+      var len_ident = Buffer.byteLength(self2.config.ident);
+      var len_sident = Buffer.byteLength(instate.identRaw);
+      var len_init = outstate.kexinit.length;
+      var len_sinit = instate.kexinit.length;
+      var len_hostkey = info.hostkey.length;
+      var len_pubkey = outstate.pubkey.length;
+      var len_spubkey = info.pubkey.length;
+      var len_secret = info.secret.length;
+      var exchangeBufLen = len_ident + len_sident + len_init + len_sinit + len_hostkey + len_pubkey + len_spubkey + len_secret + 4 * 8;
+      var len_gex_prime;
+      var len_gex_gen;
+      var gex_prime;
+      var gex_gen;
+      var dhParams = state.kex.getDHParams();
+      if (dhParams) {
+        gex_prime = dhParams.prime;
+        gex_gen = dhParams.generator;
+        len_gex_prime = gex_prime.length;
+        len_gex_gen = gex_gen.length;
+        exchangeBufLen += 4 * 3;
+        exchangeBufLen += 4 * 2;
+        exchangeBufLen += len_gex_prime;
+        exchangeBufLen += len_gex_gen;
+      }
+      var bp = 0;
+      var exchangeBuf = Buffer.allocUnsafe(exchangeBufLen);
+      writeUInt32BE(exchangeBuf, len_ident, bp);
+      bp += 4;
+      exchangeBuf.write(self2.config.ident, bp, "utf8");
+      bp += len_ident;
+      writeUInt32BE(exchangeBuf, len_sident, bp);
+      bp += 4;
+      exchangeBuf.write(instate.identRaw, bp, "utf8");
+      bp += len_sident;
+      writeUInt32BE(exchangeBuf, len_init, bp);
+      bp += 4;
+      outstate.kexinit.copy(exchangeBuf, bp);
+      bp += len_init;
+      outstate.kexinit = void 0;
+      writeUInt32BE(exchangeBuf, len_sinit, bp);
+      bp += 4;
+      instate.kexinit.copy(exchangeBuf, bp);
+      bp += len_sinit;
+      instate.kexinit = void 0;
+      writeUInt32BE(exchangeBuf, len_hostkey, bp);
+      bp += 4;
+      info.hostkey.copy(exchangeBuf, bp);
+      bp += len_hostkey;
+      if (dhParams) {
+        KEXDH_GEX_REQ_PACKET.slice(1).copy(exchangeBuf, bp);
+        bp += 4 * 3;
+        writeUInt32BE(exchangeBuf, len_gex_prime, bp);
+        bp += 4;
+        gex_prime.copy(exchangeBuf, bp);
+        bp += len_gex_prime;
+        writeUInt32BE(exchangeBuf, len_gex_gen, bp);
+        bp += 4;
+        gex_gen.copy(exchangeBuf, bp);
+        bp += len_gex_gen;
+      }
+      writeUInt32BE(exchangeBuf, len_pubkey, bp);
+      bp += 4;
+      outstate.pubkey.copy(exchangeBuf, bp);
+      bp += len_pubkey;
+      writeUInt32BE(exchangeBuf, len_spubkey, bp);
+      bp += 4;
+      info.pubkey.copy(exchangeBuf, bp);
+      bp += len_spubkey;
+      writeUInt32BE(exchangeBuf, len_secret, bp);
+      bp += 4;
+      info.secret.copy(exchangeBuf, bp);
+      outstate.exchangeHash = hash3.update(exchangeBuf).digest();
+      var rawsig = readString(info.sig, info.sig._pos, self2);
+      if (rawsig === false || !(rawsig = sigSSHToASN1(rawsig, info.sig_format, self2))) {
+        return false;
+      }
+      var hostPubKey = parseDERKey(info.hostkey, info.sig_format);
+      if (hostPubKey instanceof Error)
+        return false;
+      debug("DEBUG: Verifying signature");
+      if (hostPubKey.verify(outstate.exchangeHash, rawsig) !== true) {
+        debug("DEBUG: Signature verification failed");
+        self2.disconnect(DISCONNECT_REASON.KEY_EXCHANGE_FAILED);
+        self2.reset();
+        var err = new Error("Handshake failed: signature verification failed");
+        err.level = "handshake";
+        self2.emit("error", err);
+        return false;
+      }
+      if (outstate.sessionId === void 0)
+        outstate.sessionId = outstate.exchangeHash;
+      outstate.kexsecret = info.secret;
+      debug("DEBUG: Outgoing: Writing NEWKEYS");
+      if (outstate.status === OUT_REKEYING)
+        send(self2, NEWKEYS_PACKET, void 0, true);
+      else
+        send(self2, NEWKEYS_PACKET);
+      outstate.sentNEWKEYS = true;
+      if (verifiedHost !== void 0 && instate.expectedPacket === void 0) {
+        onNEWKEYS(self2);
+      }
+    }
+    function onNEWKEYS(self2) {
+      var state = self2._state;
+      var outstate = state.outgoing;
+      var instate = state.incoming;
+      instate.expectedPacket = void 0;
+      if (!outstate.sentNEWKEYS)
+        return;
+      var len = outstate.kexsecret.length;
+      var outCipherInfo = outstate.encrypt.info = CIPHER_INFO[outstate.encrypt.type];
+      var p = 0;
+      var dhHashAlgo = state.kex.hash;
+      var secret = Buffer.allocUnsafe(4 + len);
+      var iv;
+      var key;
+      state.authsQueue = [];
+      writeUInt32BE(secret, len, p);
+      p += 4;
+      outstate.kexsecret.copy(secret, p);
+      outstate.kexsecret = void 0;
+      if (!outCipherInfo.stream) {
+        iv = crypto.createHash(dhHashAlgo).update(secret).update(outstate.exchangeHash).update(!self2.server ? "A" : "B", "ascii").update(outstate.sessionId).digest();
+        while (iv.length < outCipherInfo.ivLen) {
+          iv = Buffer.concat([
+            iv,
+            crypto.createHash(dhHashAlgo).update(secret).update(outstate.exchangeHash).update(iv).digest()
+          ]);
+        }
+        if (iv.length > outCipherInfo.ivLen)
+          iv = iv.slice(0, outCipherInfo.ivLen);
+      } else {
+        iv = EMPTY_BUFFER;
+      }
+      key = crypto.createHash(dhHashAlgo).update(secret).update(outstate.exchangeHash).update(!self2.server ? "C" : "D", "ascii").update(outstate.sessionId).digest();
+      while (key.length < outCipherInfo.keyLen) {
+        key = Buffer.concat([
+          key,
+          crypto.createHash(dhHashAlgo).update(secret).update(outstate.exchangeHash).update(key).digest()
+        ]);
+      }
+      if (key.length > outCipherInfo.keyLen)
+        key = key.slice(0, outCipherInfo.keyLen);
+      if (outCipherInfo.authLen > 0) {
+        outstate.encrypt.iv = iv;
+        outstate.encrypt.key = key;
+        outstate.encrypt.instance = true;
+      } else {
+        var cipherAlgo = SSH_TO_OPENSSL[outstate.encrypt.type];
+        outstate.encrypt.instance = crypto.createCipheriv(cipherAlgo, key, iv);
+        outstate.encrypt.instance.setAutoPadding(false);
+      }
+      var inCipherInfo = instate.decrypt.info = CIPHER_INFO[instate.decrypt.type];
+      if (!inCipherInfo.stream) {
+        iv = crypto.createHash(dhHashAlgo).update(secret).update(outstate.exchangeHash).update(!self2.server ? "B" : "A", "ascii").update(outstate.sessionId).digest();
+        while (iv.length < inCipherInfo.ivLen) {
+          iv = Buffer.concat([
+            iv,
+            crypto.createHash(dhHashAlgo).update(secret).update(outstate.exchangeHash).update(iv).digest()
+          ]);
+        }
+        if (iv.length > inCipherInfo.ivLen)
+          iv = iv.slice(0, inCipherInfo.ivLen);
+      } else {
+        iv = EMPTY_BUFFER;
+      }
+      instate.decrypt.buf = Buffer.allocUnsafe(inCipherInfo.blockLen);
+      key = crypto.createHash(dhHashAlgo).update(secret).update(outstate.exchangeHash).update(!self2.server ? "D" : "C", "ascii").update(outstate.sessionId).digest();
+      while (key.length < inCipherInfo.keyLen) {
+        key = Buffer.concat([
+          key,
+          crypto.createHash(dhHashAlgo).update(secret).update(outstate.exchangeHash).update(key).digest()
+        ]);
+      }
+      if (key.length > inCipherInfo.keyLen)
+        key = key.slice(0, inCipherInfo.keyLen);
+      var decipherAlgo = SSH_TO_OPENSSL[instate.decrypt.type];
+      instate.decrypt.instance = crypto.createDecipheriv(decipherAlgo, key, iv);
+      instate.decrypt.instance.setAutoPadding(false);
+      instate.decrypt.iv = iv;
+      instate.decrypt.key = key;
+      var emptyBuf;
+      if (outCipherInfo.discardLen > 0) {
+        emptyBuf = Buffer.alloc(outCipherInfo.discardLen);
+        outstate.encrypt.instance.update(emptyBuf);
+      }
+      if (inCipherInfo.discardLen > 0) {
+        if (!emptyBuf || emptyBuf.length !== inCipherInfo.discardLen)
+          emptyBuf = Buffer.alloc(outCipherInfo.discardLen);
+        instate.decrypt.instance.update(emptyBuf);
+      }
+      var outHMACInfo = outstate.hmac.info = HMAC_INFO[outstate.hmac.type];
+      var inHMACInfo = instate.hmac.info = HMAC_INFO[instate.hmac.type];
+      if (outCipherInfo.authLen === 0) {
+        key = crypto.createHash(dhHashAlgo).update(secret).update(outstate.exchangeHash).update(!self2.server ? "E" : "F", "ascii").update(outstate.sessionId).digest();
+        while (key.length < outHMACInfo.len) {
+          key = Buffer.concat([
+            key,
+            crypto.createHash(dhHashAlgo).update(secret).update(outstate.exchangeHash).update(key).digest()
+          ]);
+        }
+        if (key.length > outHMACInfo.len)
+          key = key.slice(0, outHMACInfo.len);
+        outstate.hmac.key = key;
+      } else {
+        outstate.hmac.key = void 0;
+      }
+      if (inCipherInfo.authLen === 0) {
+        key = crypto.createHash(dhHashAlgo).update(secret).update(outstate.exchangeHash).update(!self2.server ? "F" : "E", "ascii").update(outstate.sessionId).digest();
+        while (key.length < inHMACInfo.len) {
+          key = Buffer.concat([
+            key,
+            crypto.createHash(dhHashAlgo).update(secret).update(outstate.exchangeHash).update(key).digest()
+          ]);
+        }
+        if (key.length > inHMACInfo.len)
+          key = key.slice(0, inHMACInfo.len);
+        instate.hmac.key = key;
+      } else {
+        instate.hmac.key = void 0;
+      }
+      var inHMACSize = inCipherInfo.authLen || instate.hmac.info.actualLen;
+      if (!instate.hmac.buf || instate.hmac.buf.length !== inHMACSize) {
+        instate.hmac.buf = Buffer.allocUnsafe(inHMACSize);
+      }
+      outstate.exchangeHash = void 0;
+      if (outstate.compress.type === "zlib") {
+        outstate.compress.instance = zlib.createDeflate(ZLIB_OPTS);
+        outstate.compress.queue = [];
+      } else if (outstate.compress.type === "none") {
+        outstate.compress.instance = false;
+        outstate.compress.queue = null;
+      }
+      if (instate.decompress.type === "zlib")
+        instate.decompress.instance = zlib.createInflate(ZLIB_OPTS);
+      else if (instate.decompress.type === "none")
+        instate.decompress.instance = false;
+      self2.bytesSent = self2.bytesReceived = 0;
+      if (outstate.status === OUT_REKEYING) {
+        outstate.status = OUT_READY;
+        var queue = outstate.rekeyQueue;
+        var qlen = queue.length;
+        var q = 0;
+        outstate.rekeyQueue = [];
+        for (; q < qlen; ++q) {
+          if (Buffer.isBuffer(queue[q]))
+            send(self2, queue[q]);
+          else
+            send(self2, queue[q][0], queue[q][1]);
+        }
+        queue = instate.rekeyQueue;
+        qlen = queue.length;
+        q = 0;
+        instate.rekeyQueue = [];
+        var curSeqno = instate.seqno;
+        for (; q < qlen; ++q) {
+          instate.seqno = queue[q][0];
+          instate.payload = queue[q][1];
+          if (parsePacket(self2) === false)
+            return;
+          if (instate.status === IN_INIT) {
+            return;
+          }
+        }
+        instate.seqno = curSeqno;
+      } else {
+        outstate.status = OUT_READY;
+        if (instate.status === IN_PACKET) {
+          self2.debug("DEBUG: Parser: IN_PACKETBEFORE (update) (expecting " + inCipherInfo.blockLen + ")");
+          expectData(
+            self2,
+            EXP_TYPE_BYTES,
+            inCipherInfo.blockLen,
+            instate.decrypt.buf
+          );
+        }
+        self2.emit("ready");
+      }
+    }
+    function getPacketType(self2, pktType) {
+      var kex = self2._state.kex;
+      if (kex) {
+        switch (pktType) {
+          case 30:
+            return kex.pktInit;
+          case 31:
+            switch (kex.type) {
+              case "group":
+                return "KEXDH_REPLY";
+              case "groupex":
+                return "KEXDH_GEX_GROUP";
+              default:
+                return "KEXECDH_REPLY";
+            }
+            break;
+          case 33:
+            if (kex.type === "groupex")
+              return "KEXDH_GEX_REPLY";
+        }
+      }
+      return MESSAGE[pktType];
+    }
+    function parsePacket(self2, callback) {
+      var instate = self2._state.incoming;
+      var outstate = self2._state.outgoing;
+      var payload = instate.payload;
+      var seqno = instate.seqno;
+      var serviceName;
+      var lang;
+      var message;
+      var info;
+      var chan;
+      var data;
+      var srcIP;
+      var srcPort;
+      var sender;
+      var window;
+      var packetSize;
+      var recipient;
+      var description;
+      var socketPath;
+      if (++instate.seqno > MAX_SEQNO)
+        instate.seqno = 0;
+      if (instate.ignoreNext) {
+        self2.debug("DEBUG: Parser: Packet ignored");
+        instate.ignoreNext = false;
+        return;
+      }
+      var type = payload[0];
+      if (type === void 0)
+        return false;
+      if (outstate.status !== OUT_READY && getPacketType(self2, type) !== instate.expectedPacket && type < 1 && type > 4) {
+        self2.debug("DEBUG: Parser: IN_PACKETDATAAFTER, expected: " + instate.expectedPacket + " but got: " + getPacketType(self2, type));
+        self2.disconnect(DISCONNECT_REASON.PROTOCOL_ERROR);
+        var err = new Error("Received unexpected packet");
+        err.level = "protocol";
+        self2.emit("error", err);
+        return false;
+      }
+      if (type === MESSAGE.CHANNEL_DATA) {
+        chan = readInt(payload, 1, self2, callback);
+        if (chan === false)
+          return false;
+        data = readString(payload, 5, self2, callback, 32768);
+        if (data === false)
+          return false;
+        self2.debug("DEBUG: Parser: IN_PACKETDATAAFTER, packet: CHANNEL_DATA (" + chan + ")");
+        self2.emit("CHANNEL_DATA:" + chan, data);
+      } else if (type === MESSAGE.CHANNEL_EXTENDED_DATA) {
+        chan = readInt(payload, 1, self2, callback);
+        if (chan === false)
+          return false;
+        var dataType = readInt(payload, 5, self2, callback);
+        if (dataType === false)
+          return false;
+        data = readString(payload, 9, self2, callback);
+        if (data === false)
+          return false;
+        self2.debug("DEBUG: Parser: IN_PACKETDATAAFTER, packet: CHANNEL_EXTENDED_DATA (" + chan + ")");
+        self2.emit("CHANNEL_EXTENDED_DATA:" + chan, dataType, data);
+      } else if (type === MESSAGE.CHANNEL_WINDOW_ADJUST) {
+        chan = readInt(payload, 1, self2, callback);
+        if (chan === false)
+          return false;
+        var bytesToAdd = readInt(payload, 5, self2, callback);
+        if (bytesToAdd === false)
+          return false;
+        self2.debug("DEBUG: Parser: IN_PACKETDATAAFTER, packet: CHANNEL_WINDOW_ADJUST (" + chan + ", " + bytesToAdd + ")");
+        self2.emit("CHANNEL_WINDOW_ADJUST:" + chan, bytesToAdd);
+      } else if (type === MESSAGE.CHANNEL_SUCCESS) {
+        chan = readInt(payload, 1, self2, callback);
+        if (chan === false)
+          return false;
+        self2.debug("DEBUG: Parser: IN_PACKETDATAAFTER, packet: CHANNEL_SUCCESS (" + chan + ")");
+        self2.emit("CHANNEL_SUCCESS:" + chan);
+      } else if (type === MESSAGE.CHANNEL_FAILURE) {
+        chan = readInt(payload, 1, self2, callback);
+        if (chan === false)
+          return false;
+        self2.debug("DEBUG: Parser: IN_PACKETDATAAFTER, packet: CHANNEL_FAILURE (" + chan + ")");
+        self2.emit("CHANNEL_FAILURE:" + chan);
+      } else if (type === MESSAGE.CHANNEL_EOF) {
+        chan = readInt(payload, 1, self2, callback);
+        if (chan === false)
+          return false;
+        self2.debug("DEBUG: Parser: IN_PACKETDATAAFTER, packet: CHANNEL_EOF (" + chan + ")");
+        self2.emit("CHANNEL_EOF:" + chan);
+      } else if (type === MESSAGE.CHANNEL_OPEN) {
+        var chanType = readString(payload, 1, "ascii", self2, callback);
+        if (chanType === false)
+          return false;
+        sender = readInt(payload, payload._pos, self2, callback);
+        if (sender === false)
+          return false;
+        window = readInt(payload, payload._pos += 4, self2, callback);
+        if (window === false)
+          return false;
+        packetSize = readInt(payload, payload._pos += 4, self2, callback);
+        if (packetSize === false)
+          return false;
+        var channel;
+        self2.debug("DEBUG: Parser: IN_PACKETDATAAFTER, packet: CHANNEL_OPEN (" + sender + ", " + chanType + ")");
+        if (chanType === "forwarded-tcpip" || chanType === "direct-tcpip") {
+          var destIP = readString(
+            payload,
+            payload._pos += 4,
+            "ascii",
+            self2,
+            callback
+          );
+          if (destIP === false)
+            return false;
+          var destPort = readInt(payload, payload._pos, self2, callback);
+          if (destPort === false)
+            return false;
+          srcIP = readString(payload, payload._pos += 4, "ascii", self2, callback);
+          if (srcIP === false)
+            return false;
+          srcPort = readInt(payload, payload._pos, self2, callback);
+          if (srcPort === false)
+            return false;
+          channel = {
+            type: chanType,
+            sender,
+            window,
+            packetSize,
+            data: {
+              destIP,
+              destPort,
+              srcIP,
+              srcPort
+            }
+          };
+        } else if (
+          // Server->Client
+          chanType === "forwarded-streamlocal@openssh.com" || chanType === "direct-streamlocal@openssh.com"
+        ) {
+          socketPath = readString(
+            payload,
+            payload._pos += 4,
+            "utf8",
+            self2,
+            callback
+          );
+          if (socketPath === false)
+            return false;
+          channel = {
+            type: chanType,
+            sender,
+            window,
+            packetSize,
+            data: {
+              socketPath
+            }
+          };
+        } else if (chanType === "x11") {
+          srcIP = readString(payload, payload._pos += 4, "ascii", self2, callback);
+          if (srcIP === false)
+            return false;
+          srcPort = readInt(payload, payload._pos, self2, callback);
+          if (srcPort === false)
+            return false;
+          channel = {
+            type: chanType,
+            sender,
+            window,
+            packetSize,
+            data: {
+              srcIP,
+              srcPort
+            }
+          };
+        } else {
+          channel = {
+            type: chanType,
+            sender,
+            window,
+            packetSize,
+            data: {}
+          };
+        }
+        self2.emit("CHANNEL_OPEN", channel);
+      } else if (type === MESSAGE.CHANNEL_OPEN_CONFIRMATION) {
+        recipient = readInt(payload, 1, self2, callback);
+        if (recipient === false)
+          return false;
+        sender = readInt(payload, 5, self2, callback);
+        if (sender === false)
+          return false;
+        window = readInt(payload, 9, self2, callback);
+        if (window === false)
+          return false;
+        packetSize = readInt(payload, 13, self2, callback);
+        if (packetSize === false)
+          return false;
+        info = {
+          recipient,
+          sender,
+          window,
+          packetSize
+        };
+        if (payload.length > 17)
+          info.data = payload.slice(17);
+        self2.emit("CHANNEL_OPEN_CONFIRMATION:" + info.recipient, info);
+      } else if (type === MESSAGE.CHANNEL_OPEN_FAILURE) {
+        recipient = readInt(payload, 1, self2, callback);
+        if (recipient === false)
+          return false;
+        var reasonCode = readInt(payload, 5, self2, callback);
+        if (reasonCode === false)
+          return false;
+        description = readString(payload, 9, "utf8", self2, callback);
+        if (description === false)
+          return false;
+        lang = readString(payload, payload._pos, "utf8", self2, callback);
+        if (lang === false)
+          return false;
+        payload._pos = 9;
+        info = {
+          recipient,
+          reasonCode,
+          reason: CHANNEL_OPEN_FAILURE[reasonCode],
+          description,
+          lang
+        };
+        self2.emit("CHANNEL_OPEN_FAILURE:" + info.recipient, info);
+      } else if (type === MESSAGE.CHANNEL_CLOSE) {
+        chan = readInt(payload, 1, self2, callback);
+        if (chan === false)
+          return false;
+        self2.debug("DEBUG: Parser: IN_PACKETDATAAFTER, packet: CHANNEL_CLOSE (" + chan + ")");
+        self2.emit("CHANNEL_CLOSE:" + chan);
+      } else if (type === MESSAGE.IGNORE) {
+      } else if (type === MESSAGE.DISCONNECT) {
+        var reason = readInt(payload, 1, self2, callback);
+        if (reason === false)
+          return false;
+        var reasonText = DISCONNECT_REASON[reason];
+        description = readString(payload, 5, "utf8", self2, callback);
+        if (description === false)
+          return false;
+        if (payload._pos < payload.length)
+          lang = readString(payload, payload._pos, "ascii", self2, callback);
+        self2.debug("DEBUG: Parser: IN_PACKETDATAAFTER, packet: DISCONNECT (" + reasonText + ")");
+        self2.emit("DISCONNECT", reasonText, reason, description, lang);
+      } else if (type === MESSAGE.DEBUG) {
+        message = readString(payload, 2, "utf8", self2, callback);
+        if (message === false)
+          return false;
+        lang = readString(payload, payload._pos, "ascii", self2, callback);
+        if (lang === false)
+          return false;
+        self2.emit("DEBUG", message, lang);
+      } else if (type === MESSAGE.NEWKEYS) {
+        self2.emit("NEWKEYS");
+      } else if (type === MESSAGE.SERVICE_REQUEST) {
+        serviceName = readString(payload, 1, "ascii", self2, callback);
+        if (serviceName === false)
+          return false;
+        self2.emit("SERVICE_REQUEST", serviceName);
+      } else if (type === MESSAGE.SERVICE_ACCEPT) {
+        serviceName = readString(payload, 1, "ascii", self2, callback);
+        if (serviceName === false)
+          return false;
+        self2.emit("SERVICE_ACCEPT", serviceName);
+      } else if (type === MESSAGE.USERAUTH_REQUEST) {
+        var username = readString(payload, 1, "utf8", self2, callback);
+        if (username === false)
+          return false;
+        var svcName = readString(payload, payload._pos, "ascii", self2, callback);
+        if (svcName === false)
+          return false;
+        var method = readString(payload, payload._pos, "ascii", self2, callback);
+        if (method === false)
+          return false;
+        var methodData;
+        var methodDesc;
+        if (method === "password") {
+          methodData = readString(
+            payload,
+            payload._pos + 1,
+            "utf8",
+            self2,
+            callback
+          );
+          if (methodData === false)
+            return false;
+        } else if (method === "publickey" || method === "hostbased") {
+          var pkSigned;
+          var keyAlgo;
+          var key;
+          var signature2;
+          var blob;
+          var hostname4;
+          var userlocal;
+          if (method === "publickey") {
+            pkSigned = payload[payload._pos++];
+            if (pkSigned === void 0)
+              return false;
+            pkSigned = pkSigned !== 0;
+          }
+          keyAlgo = readString(payload, payload._pos, "ascii", self2, callback);
+          if (keyAlgo === false)
+            return false;
+          key = readString(payload, payload._pos, self2, callback);
+          if (key === false)
+            return false;
+          if (pkSigned || method === "hostbased") {
+            if (method === "hostbased") {
+              hostname4 = readString(payload, payload._pos, "ascii", self2, callback);
+              if (hostname4 === false)
+                return false;
+              userlocal = readString(payload, payload._pos, "utf8", self2, callback);
+              if (userlocal === false)
+                return false;
+            }
+            var blobEnd = payload._pos;
+            signature2 = readString(payload, blobEnd, self2, callback);
+            if (signature2 === false)
+              return false;
+            if (signature2.length > 4 + keyAlgo.length + 4 && signature2.toString("ascii", 4, 4 + keyAlgo.length) === keyAlgo) {
+              signature2 = signature2.slice(4 + keyAlgo.length + 4);
+            }
+            signature2 = sigSSHToASN1(signature2, keyAlgo, self2, callback);
+            if (signature2 === false)
+              return false;
+            blob = Buffer.allocUnsafe(4 + outstate.sessionId.length + blobEnd);
+            writeUInt32BE(blob, outstate.sessionId.length, 0);
+            outstate.sessionId.copy(blob, 4);
+            payload.copy(blob, 4 + outstate.sessionId.length, 0, blobEnd);
+          } else {
+            methodDesc = "publickey -- check";
+          }
+          methodData = {
+            keyAlgo,
+            key,
+            signature: signature2,
+            blob,
+            localHostname: hostname4,
+            localUsername: userlocal
+          };
+        } else if (method === "keyboard-interactive") {
+          var skipLen = readInt(payload, payload._pos, self2, callback);
+          if (skipLen === false)
+            return false;
+          methodData = readString(
+            payload,
+            payload._pos + 4 + skipLen,
+            "utf8",
+            self2,
+            callback
+          );
+          if (methodData === false)
+            return false;
+        } else if (method !== "none")
+          methodData = payload.slice(payload._pos);
+        if (methodDesc === void 0)
+          methodDesc = method;
+        self2.debug("DEBUG: Parser: IN_PACKETDATAAFTER, packet: USERAUTH_REQUEST (" + methodDesc + ")");
+        self2._state.authsQueue.push(method);
+        self2.emit("USERAUTH_REQUEST", username, svcName, method, methodData);
+      } else if (type === MESSAGE.USERAUTH_SUCCESS) {
+        if (outstate.compress.type === "zlib@openssh.com") {
+          outstate.compress.instance = zlib.createDeflate(ZLIB_OPTS);
+          outstate.compress.queue = [];
+        }
+        if (instate.decompress.type === "zlib@openssh.com")
+          instate.decompress.instance = zlib.createInflate(ZLIB_OPTS);
+        self2._state.authsQueue.shift();
+        self2.emit("USERAUTH_SUCCESS");
+      } else if (type === MESSAGE.USERAUTH_FAILURE) {
+        var auths = readString(payload, 1, "ascii", self2, callback);
+        if (auths === false)
+          return false;
+        var partSuccess = payload[payload._pos];
+        if (partSuccess === void 0)
+          return false;
+        partSuccess = partSuccess !== 0;
+        auths = auths.split(",");
+        self2._state.authsQueue.shift();
+        self2.emit("USERAUTH_FAILURE", auths, partSuccess);
+      } else if (type === MESSAGE.USERAUTH_BANNER) {
+        message = readString(payload, 1, "utf8", self2, callback);
+        if (message === false)
+          return false;
+        lang = readString(payload, payload._pos, "utf8", self2, callback);
+        if (lang === false)
+          return false;
+        self2.emit("USERAUTH_BANNER", message, lang);
+      } else if (type === MESSAGE.GLOBAL_REQUEST) {
+        var request = readString(payload, 1, "ascii", self2, callback);
+        if (request === false) {
+          self2.debug("DEBUG: Parser: IN_PACKETDATAAFTER, packet: GLOBAL_REQUEST");
+          return false;
+        }
+        self2.debug("DEBUG: Parser: IN_PACKETDATAAFTER, packet: GLOBAL_REQUEST (" + request + ")");
+        var wantReply = payload[payload._pos++];
+        if (wantReply === void 0)
+          return false;
+        wantReply = wantReply !== 0;
+        var reqData;
+        if (request === "tcpip-forward" || request === "cancel-tcpip-forward") {
+          var bindAddr = readString(payload, payload._pos, "ascii", self2, callback);
+          if (bindAddr === false)
+            return false;
+          var bindPort = readInt(payload, payload._pos, self2, callback);
+          if (bindPort === false)
+            return false;
+          reqData = {
+            bindAddr,
+            bindPort
+          };
+        } else if (request === "streamlocal-forward@openssh.com" || request === "cancel-streamlocal-forward@openssh.com") {
+          socketPath = readString(payload, payload._pos, "utf8", self2, callback);
+          if (socketPath === false)
+            return false;
+          reqData = {
+            socketPath
+          };
+        } else if (request === "no-more-sessions@openssh.com") {
+        } else {
+          reqData = payload.slice(payload._pos);
+        }
+        self2.emit("GLOBAL_REQUEST", request, wantReply, reqData);
+      } else if (type === MESSAGE.REQUEST_SUCCESS) {
+        if (payload.length > 1)
+          self2.emit("REQUEST_SUCCESS", payload.slice(1));
+        else
+          self2.emit("REQUEST_SUCCESS");
+      } else if (type === MESSAGE.REQUEST_FAILURE) {
+        self2.emit("REQUEST_FAILURE");
+      } else if (type === MESSAGE.UNIMPLEMENTED) {
+      } else if (type === MESSAGE.KEXINIT)
+        return parse_KEXINIT(self2, callback);
+      else if (type === MESSAGE.CHANNEL_REQUEST)
+        return parse_CHANNEL_REQUEST(self2, callback);
+      else if (type >= 30 && type <= 49)
+        return parse_KEX(self2, type, callback);
+      else if (type >= 60 && type <= 70)
+        return parse_USERAUTH(self2, type, callback);
+      else {
+        var unimpl = Buffer.allocUnsafe(1 + 4);
+        unimpl[0] = MESSAGE.UNIMPLEMENTED;
+        writeUInt32BE(unimpl, seqno, 1);
+        send(self2, unimpl);
+      }
+    }
+    function parse_KEXINIT(self2, callback) {
+      var instate = self2._state.incoming;
+      var payload = instate.payload;
+      var init = {
+        algorithms: {
+          kex: void 0,
+          srvHostKey: void 0,
+          cs: {
+            encrypt: void 0,
+            mac: void 0,
+            compress: void 0
+          },
+          sc: {
+            encrypt: void 0,
+            mac: void 0,
+            compress: void 0
+          }
+        },
+        languages: {
+          cs: void 0,
+          sc: void 0
+        }
+      };
+      var val;
+      val = readList(payload, 17, self2, callback);
+      if (val === false)
+        return false;
+      init.algorithms.kex = val;
+      val = readList(payload, payload._pos, self2, callback);
+      if (val === false)
+        return false;
+      init.algorithms.srvHostKey = val;
+      val = readList(payload, payload._pos, self2, callback);
+      if (val === false)
+        return false;
+      init.algorithms.cs.encrypt = val;
+      val = readList(payload, payload._pos, self2, callback);
+      if (val === false)
+        return false;
+      init.algorithms.sc.encrypt = val;
+      val = readList(payload, payload._pos, self2, callback);
+      if (val === false)
+        return false;
+      init.algorithms.cs.mac = val;
+      val = readList(payload, payload._pos, self2, callback);
+      if (val === false)
+        return false;
+      init.algorithms.sc.mac = val;
+      val = readList(payload, payload._pos, self2, callback);
+      if (val === false)
+        return false;
+      init.algorithms.cs.compress = val;
+      val = readList(payload, payload._pos, self2, callback);
+      if (val === false)
+        return false;
+      init.algorithms.sc.compress = val;
+      val = readList(payload, payload._pos, self2, callback);
+      if (val === false)
+        return false;
+      init.languages.cs = val;
+      val = readList(payload, payload._pos, self2, callback);
+      if (val === false)
+        return false;
+      init.languages.sc = val;
+      var firstFollows = payload._pos < payload.length && payload[payload._pos] === 1;
+      instate.kexinit = payload;
+      self2.emit("KEXINIT", init, firstFollows);
+    }
+    function parse_KEX(self2, type, callback) {
+      var state = self2._state;
+      var instate = state.incoming;
+      var payload = instate.payload;
+      if (state.outgoing.status === OUT_READY || getPacketType(self2, type) !== instate.expectedPacket) {
+        self2.debug("DEBUG: Parser: IN_PACKETDATAAFTER, expected: " + instate.expectedPacket + " but got: " + getPacketType(self2, type));
+        self2.disconnect(DISCONNECT_REASON.PROTOCOL_ERROR);
+        var err = new Error("Received unexpected packet");
+        err.level = "protocol";
+        self2.emit("error", err);
+        return false;
+      }
+      if (state.kex.type === "groupex") {
+        if (self2.server) {
+          self2.disconnect(DISCONNECT_REASON.PROTOCOL_ERROR);
+          var err = new Error("DH group exchange not supported by server");
+          err.level = "handshake";
+          self2.emit("error", err);
+          return false;
+        } else {
+          if (type === MESSAGE.KEXDH_GEX_GROUP) {
+            var prime = readString(payload, 1, self2, callback);
+            if (prime === false)
+              return false;
+            var gen = readString(payload, payload._pos, self2, callback);
+            if (gen === false)
+              return false;
+            self2.emit("KEXDH_GEX_GROUP", prime, gen);
+          } else if (type === MESSAGE.KEXDH_GEX_REPLY)
+            return parse_KEXDH_REPLY(self2, callback);
+        }
+      } else {
+        if (type === MESSAGE.KEXDH_INIT) {
+          var e = readString(payload, 1, self2, callback);
+          if (e === false)
+            return false;
+          self2.emit("KEXDH_INIT", e);
+        } else if (type === MESSAGE.KEXDH_REPLY)
+          return parse_KEXDH_REPLY(self2, callback);
+      }
+    }
+    function parse_KEXDH_REPLY(self2, callback) {
+      var payload = self2._state.incoming.payload;
+      var hostkey = readString(payload, 1, self2, callback);
+      if (hostkey === false)
+        return false;
+      var pubkey = readString(payload, payload._pos, self2, callback);
+      if (pubkey === false)
+        return false;
+      var sig = readString(payload, payload._pos, self2, callback);
+      if (sig === false)
+        return false;
+      var info = {
+        hostkey,
+        hostkey_format: void 0,
+        pubkey,
+        sig,
+        sig_format: void 0
+      };
+      var hostkey_format = readString(hostkey, 0, "ascii", self2, callback);
+      if (hostkey_format === false)
+        return false;
+      info.hostkey_format = hostkey_format;
+      var sig_format = readString(sig, 0, "ascii", self2, callback);
+      if (sig_format === false)
+        return false;
+      info.sig_format = sig_format;
+      self2.emit("KEXDH_REPLY", info);
+    }
+    function parse_USERAUTH(self2, type, callback) {
+      var state = self2._state;
+      var authMethod = state.authsQueue[0];
+      var payload = state.incoming.payload;
+      var message;
+      var lang;
+      var text2;
+      if (authMethod === "password") {
+        if (type === MESSAGE.USERAUTH_PASSWD_CHANGEREQ) {
+          message = readString(payload, 1, "utf8", self2, callback);
+          if (message === false)
+            return false;
+          lang = readString(payload, payload._pos, "utf8", self2, callback);
+          if (lang === false)
+            return false;
+          self2.emit("USERAUTH_PASSWD_CHANGEREQ", message, lang);
+        }
+      } else if (authMethod === "keyboard-interactive") {
+        if (type === MESSAGE.USERAUTH_INFO_REQUEST) {
+          var name;
+          var instr;
+          var nprompts;
+          name = readString(payload, 1, "utf8", self2, callback);
+          if (name === false)
+            return false;
+          instr = readString(payload, payload._pos, "utf8", self2, callback);
+          if (instr === false)
+            return false;
+          lang = readString(payload, payload._pos, "utf8", self2, callback);
+          if (lang === false)
+            return false;
+          nprompts = readInt(payload, payload._pos, self2, callback);
+          if (nprompts === false)
+            return false;
+          payload._pos += 4;
+          var prompts = [];
+          for (var prompt = 0; prompt < nprompts; ++prompt) {
+            text2 = readString(payload, payload._pos, "utf8", self2, callback);
+            if (text2 === false)
+              return false;
+            var echo = payload[payload._pos++];
+            if (echo === void 0)
+              return false;
+            echo = echo !== 0;
+            prompts.push({
+              prompt: text2,
+              echo
+            });
+          }
+          self2.emit("USERAUTH_INFO_REQUEST", name, instr, lang, prompts);
+        } else if (type === MESSAGE.USERAUTH_INFO_RESPONSE) {
+          var nresponses = readInt(payload, 1, self2, callback);
+          if (nresponses === false)
+            return false;
+          payload._pos = 5;
+          var responses = [];
+          for (var response = 0; response < nresponses; ++response) {
+            text2 = readString(payload, payload._pos, "utf8", self2, callback);
+            if (text2 === false)
+              return false;
+            responses.push(text2);
+          }
+          self2.emit("USERAUTH_INFO_RESPONSE", responses);
+        }
+      } else if (authMethod === "publickey") {
+        if (type === MESSAGE.USERAUTH_PK_OK) {
+          var authsQueue = self2._state.authsQueue;
+          if (!authsQueue.length || authsQueue[0] !== "publickey")
+            return;
+          authsQueue.shift();
+          self2.emit("USERAUTH_PK_OK");
+        }
+      } else if (authMethod !== void 0) {
+        self2.disconnect(DISCONNECT_REASON.PROTOCOL_ERROR);
+        var err = new Error("Invalid authentication method: " + authMethod);
+        err.level = "protocol";
+        self2.emit("error", err);
+      }
+    }
+    function parse_CHANNEL_REQUEST(self2, callback) {
+      var payload = self2._state.incoming.payload;
+      var info;
+      var cols;
+      var rows;
+      var width;
+      var height;
+      var wantReply;
+      var signal;
+      var recipient = readInt(payload, 1, self2, callback);
+      if (recipient === false)
+        return false;
+      var request = readString(payload, 5, "ascii", self2, callback);
+      if (request === false)
+        return false;
+      if (request === "exit-status") {
+        var code = readInt(payload, ++payload._pos, self2, callback);
+        if (code === false)
+          return false;
+        info = {
+          recipient,
+          request,
+          wantReply: false,
+          code
+        };
+      } else if (request === "exit-signal") {
+        var coredump;
+        if (!(self2.remoteBugs & BUGS.OLD_EXIT)) {
+          signal = readString(payload, ++payload._pos, "ascii", self2, callback);
+          if (signal === false)
+            return false;
+          coredump = payload[payload._pos++];
+          if (coredump === void 0)
+            return false;
+          coredump = coredump !== 0;
+        } else {
+          signal = readInt(payload, ++payload._pos, self2, callback);
+          if (signal === false)
+            return false;
+          switch (signal) {
+            case 1:
+              signal = "HUP";
+              break;
+            case 2:
+              signal = "INT";
+              break;
+            case 3:
+              signal = "QUIT";
+              break;
+            case 6:
+              signal = "ABRT";
+              break;
+            case 9:
+              signal = "KILL";
+              break;
+            case 14:
+              signal = "ALRM";
+              break;
+            case 15:
+              signal = "TERM";
+              break;
+            default:
+              signal = "UNKNOWN (" + signal + ")";
+          }
+          coredump = false;
+        }
+        var description = readString(
+          payload,
+          payload._pos,
+          "utf8",
+          self2,
+          callback
+        );
+        if (description === false)
+          return false;
+        var lang = readString(payload, payload._pos, "utf8", self2, callback);
+        if (lang === false)
+          return false;
+        info = {
+          recipient,
+          request,
+          wantReply: false,
+          signal,
+          coredump,
+          description,
+          lang
+        };
+      } else if (request === "pty-req") {
+        wantReply = payload[payload._pos++];
+        if (wantReply === void 0)
+          return false;
+        wantReply = wantReply !== 0;
+        var term = readString(payload, payload._pos, "ascii", self2, callback);
+        if (term === false)
+          return false;
+        cols = readInt(payload, payload._pos, self2, callback);
+        if (cols === false)
+          return false;
+        rows = readInt(payload, payload._pos += 4, self2, callback);
+        if (rows === false)
+          return false;
+        width = readInt(payload, payload._pos += 4, self2, callback);
+        if (width === false)
+          return false;
+        height = readInt(payload, payload._pos += 4, self2, callback);
+        if (height === false)
+          return false;
+        var modes = readString(payload, payload._pos += 4, self2, callback);
+        if (modes === false)
+          return false;
+        modes = bytesToModes(modes);
+        info = {
+          recipient,
+          request,
+          wantReply,
+          term,
+          cols,
+          rows,
+          width,
+          height,
+          modes
+        };
+      } else if (request === "window-change") {
+        cols = readInt(payload, ++payload._pos, self2, callback);
+        if (cols === false)
+          return false;
+        rows = readInt(payload, payload._pos += 4, self2, callback);
+        if (rows === false)
+          return false;
+        width = readInt(payload, payload._pos += 4, self2, callback);
+        if (width === false)
+          return false;
+        height = readInt(payload, payload._pos += 4, self2, callback);
+        if (height === false)
+          return false;
+        info = {
+          recipient,
+          request,
+          wantReply: false,
+          cols,
+          rows,
+          width,
+          height
+        };
+      } else if (request === "x11-req") {
+        wantReply = payload[payload._pos++];
+        if (wantReply === void 0)
+          return false;
+        wantReply = wantReply !== 0;
+        var single = payload[payload._pos++];
+        if (single === void 0)
+          return false;
+        single = single !== 0;
+        var protocol = readString(payload, payload._pos, "ascii", self2, callback);
+        if (protocol === false)
+          return false;
+        var cookie = readString(payload, payload._pos, "binary", self2, callback);
+        if (cookie === false)
+          return false;
+        var screen = readInt(payload, payload._pos, self2, callback);
+        if (screen === false)
+          return false;
+        info = {
+          recipient,
+          request,
+          wantReply,
+          single,
+          protocol,
+          cookie,
+          screen
+        };
+      } else if (request === "env") {
+        wantReply = payload[payload._pos++];
+        if (wantReply === void 0)
+          return false;
+        wantReply = wantReply !== 0;
+        var key = readString(payload, payload._pos, "utf8", self2, callback);
+        if (key === false)
+          return false;
+        var val = readString(payload, payload._pos, "utf8", self2, callback);
+        if (val === false)
+          return false;
+        info = {
+          recipient,
+          request,
+          wantReply,
+          key,
+          val
+        };
+      } else if (request === "shell") {
+        wantReply = payload[payload._pos];
+        if (wantReply === void 0)
+          return false;
+        wantReply = wantReply !== 0;
+        info = {
+          recipient,
+          request,
+          wantReply
+        };
+      } else if (request === "exec") {
+        wantReply = payload[payload._pos++];
+        if (wantReply === void 0)
+          return false;
+        wantReply = wantReply !== 0;
+        var command2 = readString(payload, payload._pos, "utf8", self2, callback);
+        if (command2 === false)
+          return false;
+        info = {
+          recipient,
+          request,
+          wantReply,
+          command: command2
+        };
+      } else if (request === "subsystem") {
+        wantReply = payload[payload._pos++];
+        if (wantReply === void 0)
+          return false;
+        wantReply = wantReply !== 0;
+        var subsystem = readString(payload, payload._pos, "utf8", self2, callback);
+        if (subsystem === false)
+          return false;
+        info = {
+          recipient,
+          request,
+          wantReply,
+          subsystem
+        };
+      } else if (request === "signal") {
+        signal = readString(payload, ++payload._pos, "ascii", self2, callback);
+        if (signal === false)
+          return false;
+        info = {
+          recipient,
+          request,
+          wantReply: false,
+          signal: "SIG" + signal
+        };
+      } else if (request === "xon-xoff") {
+        var clientControl = payload[++payload._pos];
+        if (clientControl === void 0)
+          return false;
+        clientControl = clientControl !== 0;
+        info = {
+          recipient,
+          request,
+          wantReply: false,
+          clientControl
+        };
+      } else if (request === "auth-agent-req@openssh.com") {
+        wantReply = payload[payload._pos];
+        if (wantReply === void 0)
+          return false;
+        wantReply = wantReply !== 0;
+        info = {
+          recipient,
+          request,
+          wantReply
+        };
+      } else {
+        wantReply = payload[payload._pos];
+        if (wantReply === void 0)
+          return false;
+        wantReply = wantReply !== 0;
+        info = {
+          recipient,
+          request,
+          wantReply
+        };
+      }
+      self2.debug("DEBUG: Parser: IN_PACKETDATAAFTER, packet: CHANNEL_REQUEST (" + recipient + ", " + request + ")");
+      self2.emit("CHANNEL_REQUEST:" + recipient, info);
+    }
+    function hmacVerify(self2, data) {
+      var instate = self2._state.incoming;
+      var hmac = instate.hmac;
+      self2.debug("DEBUG: Parser: Verifying MAC");
+      if (instate.decrypt.info.authLen > 0) {
+        var decrypt = instate.decrypt;
+        var instance = decrypt.instance;
+        instance.setAuthTag(data);
+        var payload = instance.update(instate.packet);
+        instate.payload = payload.slice(1, instate.packet.length - payload[0]);
+        iv_inc(decrypt.iv);
+        decrypt.instance = crypto.createDecipheriv(
+          SSH_TO_OPENSSL[decrypt.type],
+          decrypt.key,
+          decrypt.iv
+        );
+        decrypt.instance.setAutoPadding(false);
+        return true;
+      } else {
+        var calcHmac = crypto.createHmac(SSH_TO_OPENSSL[hmac.type], hmac.key);
+        writeUInt32BE(HMAC_COMPUTE, instate.seqno, 0);
+        writeUInt32BE(HMAC_COMPUTE, instate.pktLen, 4);
+        HMAC_COMPUTE[8] = instate.padLen;
+        calcHmac.update(HMAC_COMPUTE);
+        calcHmac.update(instate.packet);
+        var mac3 = calcHmac.digest();
+        if (mac3.length > instate.hmac.info.actualLen)
+          mac3 = mac3.slice(0, instate.hmac.info.actualLen);
+        return timingSafeEqual(mac3, data);
+      }
+    }
+    function decryptData(self2, data) {
+      var instance = self2._state.incoming.decrypt.instance;
+      self2.debug("DEBUG: Parser: Decrypting");
+      return instance.update(data);
+    }
+    function expectData(self2, type, amount, buffer) {
+      var expect = self2._state.incoming.expect;
+      expect.amount = amount;
+      expect.type = type;
+      expect.ptr = 0;
+      if (buffer)
+        expect.buf = buffer;
+      else if (amount)
+        expect.buf = Buffer.allocUnsafe(amount);
+    }
+    function readList(buffer, start, stream2, callback) {
+      var list3 = readString(buffer, start, "ascii", stream2, callback);
+      return list3 !== false ? list3.length ? list3.split(",") : [] : false;
+    }
+    function bytesToModes(buffer) {
+      var modes = {};
+      for (var i2 = 0, len = buffer.length, opcode; i2 < len; i2 += 5) {
+        opcode = buffer[i2];
+        if (opcode === TERMINAL_MODE.TTY_OP_END || TERMINAL_MODE[opcode] === void 0 || i2 + 5 > len)
+          break;
+        modes[TERMINAL_MODE[opcode]] = readUInt32BE(buffer, i2 + 1);
+      }
+      return modes;
+    }
+    function modesToBytes(modes) {
+      var RE_IS_NUM = /^\d+$/;
+      var keys = Object.keys(modes);
+      var b = 0;
+      var bytes = [];
+      for (var i2 = 0, len = keys.length, key, opcode, val; i2 < len; ++i2) {
+        key = keys[i2];
+        opcode = TERMINAL_MODE[key];
+        if (opcode && !RE_IS_NUM.test(key) && typeof modes[key] === "number" && key !== "TTY_OP_END") {
+          val = modes[key];
+          bytes[b++] = opcode;
+          bytes[b++] = val >>> 24 & 255;
+          bytes[b++] = val >>> 16 & 255;
+          bytes[b++] = val >>> 8 & 255;
+          bytes[b++] = val & 255;
+        }
+      }
+      bytes[b] = TERMINAL_MODE.TTY_OP_END;
+      return bytes;
+    }
+    function KEXINIT(self2, cb) {
+      randBytes(16, function(myCookie) {
+        var algos = self2.config.algorithms;
+        var kexBuf = algos.kexBuf;
+        if (self2.remoteBugs & BUGS.BAD_DHGEX) {
+          var copied = false;
+          var kexList = algos.kex;
+          for (var j = kexList.length - 1; j >= 0; --j) {
+            if (kexList[j].indexOf("group-exchange") !== -1) {
+              if (!copied) {
+                kexList = kexList.slice();
+                copied = true;
+              }
+              kexList.splice(j, 1);
+            }
+          }
+          if (copied)
+            kexBuf = Buffer.from(kexList.join(","));
+        }
+        var hostKeyBuf = algos.serverHostKeyBuf;
+        var kexInitSize = 1 + 16 + 4 + kexBuf.length + 4 + hostKeyBuf.length + 2 * (4 + algos.cipherBuf.length) + 2 * (4 + algos.hmacBuf.length) + 2 * (4 + algos.compressBuf.length) + 2 * 4 + 1 + 4;
+        var buf = Buffer.allocUnsafe(kexInitSize);
+        var p = 17;
+        buf[0] = MESSAGE.KEXINIT;
+        if (myCookie !== false)
+          myCookie.copy(buf, 1);
+        writeUInt32BE(buf, kexBuf.length, p);
+        p += 4;
+        kexBuf.copy(buf, p);
+        p += kexBuf.length;
+        writeUInt32BE(buf, hostKeyBuf.length, p);
+        p += 4;
+        hostKeyBuf.copy(buf, p);
+        p += hostKeyBuf.length;
+        writeUInt32BE(buf, algos.cipherBuf.length, p);
+        p += 4;
+        algos.cipherBuf.copy(buf, p);
+        p += algos.cipherBuf.length;
+        writeUInt32BE(buf, algos.cipherBuf.length, p);
+        p += 4;
+        algos.cipherBuf.copy(buf, p);
+        p += algos.cipherBuf.length;
+        writeUInt32BE(buf, algos.hmacBuf.length, p);
+        p += 4;
+        algos.hmacBuf.copy(buf, p);
+        p += algos.hmacBuf.length;
+        writeUInt32BE(buf, algos.hmacBuf.length, p);
+        p += 4;
+        algos.hmacBuf.copy(buf, p);
+        p += algos.hmacBuf.length;
+        writeUInt32BE(buf, algos.compressBuf.length, p);
+        p += 4;
+        algos.compressBuf.copy(buf, p);
+        p += algos.compressBuf.length;
+        writeUInt32BE(buf, algos.compressBuf.length, p);
+        p += 4;
+        algos.compressBuf.copy(buf, p);
+        p += algos.compressBuf.length;
+        buf.fill(0, buf.length - 13);
+        self2.debug("DEBUG: Outgoing: Writing KEXINIT");
+        self2._state.incoming.expectedPacket = "KEXINIT";
+        var outstate = self2._state.outgoing;
+        outstate.kexinit = buf;
+        if (outstate.status === OUT_READY) {
+          outstate.status = OUT_REKEYING;
+        }
+        send(self2, buf, cb, true);
+      });
+      return true;
+    }
+    function KEXDH_INIT(self2) {
+      var state = self2._state;
+      var outstate = state.outgoing;
+      var buf = Buffer.allocUnsafe(1 + 4 + outstate.pubkey.length);
+      state.incoming.expectedPacket = state.kex.pktReply;
+      if (state.kex.type === "groupex") {
+        buf[0] = MESSAGE.KEXDH_GEX_INIT;
+        self2.debug("DEBUG: Outgoing: Writing KEXDH_GEX_INIT");
+      } else {
+        buf[0] = MESSAGE.KEXDH_INIT;
+        if (state.kex.type === "group")
+          self2.debug("DEBUG: Outgoing: Writing KEXDH_INIT");
+        else
+          self2.debug("DEBUG: Outgoing: Writing KEXECDH_INIT");
+      }
+      writeUInt32BE(buf, outstate.pubkey.length, 1);
+      outstate.pubkey.copy(buf, 5);
+      return send(self2, buf, void 0, true);
+    }
+    function KEXDH_REPLY(self2, e) {
+      var state = self2._state;
+      var outstate = state.outgoing;
+      var instate = state.incoming;
+      var curHostKey = self2.config.hostKeys[state.hostkeyFormat];
+      if (Array.isArray(curHostKey))
+        curHostKey = curHostKey[0];
+      var hostkey = curHostKey.getPublicSSH();
+      var hostkeyAlgo = curHostKey.type;
+      e = state.kex.convertPublicKey(e);
+      var secret = state.kex.computeSecret(e);
+      if (secret instanceof Error) {
+        secret.message = "Error while computing DH secret (" + state.kex.type + "): " + secret.message;
+        secret.level = "handshake";
+        self2.emit("error", secret);
+        self2.disconnect(DISCONNECT_REASON.KEY_EXCHANGE_FAILED);
+        return false;
+      }
+      var hash3 = crypto.createHash(state.kex.hash);
+      var len_ident = Buffer.byteLength(instate.identRaw);
+      var len_sident = Buffer.byteLength(self2.config.ident);
+      var len_init = instate.kexinit.length;
+      var len_sinit = outstate.kexinit.length;
+      var len_hostkey = hostkey.length;
+      var len_pubkey = e.length;
+      var len_spubkey = outstate.pubkey.length;
+      var len_secret = secret.length;
+      var exchangeBufLen = len_ident + len_sident + len_init + len_sinit + len_hostkey + len_pubkey + len_spubkey + len_secret + 4 * 8;
+      var len_gex_prime;
+      var len_gex_gen;
+      var gex_prime;
+      var gex_gen;
+      var dhParams = state.kex.getDHParams();
+      if (dhParams) {
+        gex_prime = dhParams.prime;
+        gex_gen = dhParams.generator;
+        len_gex_prime = gex_prime.length;
+        len_gex_gen = gex_gen.length;
+        exchangeBufLen += 4 * 3;
+        exchangeBufLen += 4 * 2;
+        exchangeBufLen += len_gex_prime;
+        exchangeBufLen += len_gex_gen;
+      }
+      var bp = 0;
+      var exchangeBuf = Buffer.allocUnsafe(exchangeBufLen);
+      writeUInt32BE(exchangeBuf, len_ident, bp);
+      bp += 4;
+      exchangeBuf.write(instate.identRaw, bp, "utf8");
+      bp += len_ident;
+      writeUInt32BE(exchangeBuf, len_sident, bp);
+      bp += 4;
+      exchangeBuf.write(self2.config.ident, bp, "utf8");
+      bp += len_sident;
+      writeUInt32BE(exchangeBuf, len_init, bp);
+      bp += 4;
+      instate.kexinit.copy(exchangeBuf, bp);
+      bp += len_init;
+      instate.kexinit = void 0;
+      writeUInt32BE(exchangeBuf, len_sinit, bp);
+      bp += 4;
+      outstate.kexinit.copy(exchangeBuf, bp);
+      bp += len_sinit;
+      outstate.kexinit = void 0;
+      writeUInt32BE(exchangeBuf, len_hostkey, bp);
+      bp += 4;
+      hostkey.copy(exchangeBuf, bp);
+      bp += len_hostkey;
+      if (dhParams) {
+        KEXDH_GEX_REQ_PACKET.slice(1).copy(exchangeBuf, bp);
+        bp += 4 * 3;
+        writeUInt32BE(exchangeBuf, len_gex_prime, bp);
+        bp += 4;
+        gex_prime.copy(exchangeBuf, bp);
+        bp += len_gex_prime;
+        writeUInt32BE(exchangeBuf, len_gex_gen, bp);
+        bp += 4;
+        gex_gen.copy(exchangeBuf, bp);
+        bp += len_gex_gen;
+      }
+      writeUInt32BE(exchangeBuf, len_pubkey, bp);
+      bp += 4;
+      e.copy(exchangeBuf, bp);
+      bp += len_pubkey;
+      writeUInt32BE(exchangeBuf, len_spubkey, bp);
+      bp += 4;
+      outstate.pubkey.copy(exchangeBuf, bp);
+      bp += len_spubkey;
+      writeUInt32BE(exchangeBuf, len_secret, bp);
+      bp += 4;
+      secret.copy(exchangeBuf, bp);
+      outstate.exchangeHash = hash3.update(exchangeBuf).digest();
+      if (outstate.sessionId === void 0)
+        outstate.sessionId = outstate.exchangeHash;
+      outstate.kexsecret = secret;
+      var signature2 = curHostKey.sign(outstate.exchangeHash);
+      if (signature2 instanceof Error) {
+        signature2.message = "Error while signing data with host key (" + hostkeyAlgo + "): " + signature2.message;
+        signature2.level = "handshake";
+        self2.emit("error", signature2);
+        self2.disconnect(DISCONNECT_REASON.KEY_EXCHANGE_FAILED);
+        return false;
+      }
+      signature2 = convertSignature(signature2, hostkeyAlgo);
+      if (signature2 === false) {
+        signature2.message = "Error while converting handshake signature";
+        signature2.level = "handshake";
+        self2.emit("error", signature2);
+        self2.disconnect(DISCONNECT_REASON.KEY_EXCHANGE_FAILED);
+        return false;
+      }
+      var siglen = 4 + hostkeyAlgo.length + 4 + signature2.length;
+      var buf = Buffer.allocUnsafe(1 + 4 + len_hostkey + 4 + len_spubkey + 4 + siglen);
+      bp = 0;
+      buf[bp] = MESSAGE[state.kex.pktReply];
+      ++bp;
+      writeUInt32BE(buf, len_hostkey, bp);
+      bp += 4;
+      hostkey.copy(buf, bp);
+      bp += len_hostkey;
+      writeUInt32BE(buf, len_spubkey, bp);
+      bp += 4;
+      outstate.pubkey.copy(buf, bp);
+      bp += len_spubkey;
+      writeUInt32BE(buf, siglen, bp);
+      bp += 4;
+      writeUInt32BE(buf, hostkeyAlgo.length, bp);
+      bp += 4;
+      buf.write(hostkeyAlgo, bp, hostkeyAlgo.length, "ascii");
+      bp += hostkeyAlgo.length;
+      writeUInt32BE(buf, signature2.length, bp);
+      bp += 4;
+      signature2.copy(buf, bp);
+      state.incoming.expectedPacket = "NEWKEYS";
+      self2.debug("DEBUG: Outgoing: Writing " + state.kex.pktReply);
+      send(self2, buf, void 0, true);
+      outstate.sentNEWKEYS = true;
+      self2.debug("DEBUG: Outgoing: Writing NEWKEYS");
+      return send(self2, NEWKEYS_PACKET, void 0, true);
+    }
+    function KEXDH_GEX_REQ(self2) {
+      self2._state.incoming.expectedPacket = "KEXDH_GEX_GROUP";
+      self2.debug("DEBUG: Outgoing: Writing KEXDH_GEX_REQUEST");
+      return send(self2, KEXDH_GEX_REQ_PACKET, void 0, true);
+    }
+    function compressPayload(self2, payload, cb) {
+      var compress = self2._state.outgoing.compress.instance;
+      compress.write(payload);
+      compress.flush(Z_PARTIAL_FLUSH, compressFlushCb.bind(self2, cb));
+    }
+    function compressFlushCb(cb) {
+      if (this._readableState.ended || this._writableState.ended)
+        return;
+      send_(this, this._state.outgoing.compress.instance.read(), cb);
+      var queue = this._state.outgoing.compress.queue;
+      queue.shift();
+      if (queue.length > 0)
+        compressPayload(this, queue[0][0], queue[0][1]);
+    }
+    function send(self2, payload, cb, bypass) {
+      var state = self2._state;
+      if (!state)
+        return false;
+      var outstate = state.outgoing;
+      if (outstate.status === OUT_REKEYING && !bypass) {
+        if (typeof cb === "function")
+          outstate.rekeyQueue.push([payload, cb]);
+        else
+          outstate.rekeyQueue.push(payload);
+        return false;
+      } else if (self2._readableState.ended || self2._writableState.ended) {
+        return false;
+      }
+      if (outstate.compress.instance) {
+        var queue = outstate.compress.queue;
+        queue.push([payload, cb]);
+        if (queue.length === 1)
+          compressPayload(self2, queue[0][0], queue[0][1]);
+        return true;
+      } else {
+        return send_(self2, payload, cb);
+      }
+    }
+    function send_(self2, payload, cb) {
+      var state = self2._state;
+      var outstate = state.outgoing;
+      var encrypt = outstate.encrypt;
+      var hmac = outstate.hmac;
+      var pktLen;
+      var padLen;
+      var buf;
+      var mac3;
+      var ret;
+      pktLen = payload.length + 9;
+      if (encrypt.instance !== false) {
+        if (encrypt.info.authLen > 0) {
+          var ptlen = 1 + payload.length + 4;
+          while (ptlen % encrypt.info.blockLen !== 0)
+            ++ptlen;
+          padLen = ptlen - 1 - payload.length;
+          pktLen = 4 + ptlen;
+        } else {
+          var blockLen = encrypt.info.blockLen;
+          pktLen += (blockLen - 1) * pktLen % blockLen;
+          padLen = pktLen - payload.length - 5;
+        }
+      } else {
+        pktLen += 7 * pktLen % 8;
+        padLen = pktLen - payload.length - 5;
+      }
+      buf = Buffer.allocUnsafe(pktLen);
+      writeUInt32BE(buf, pktLen - 4, 0);
+      buf[4] = padLen;
+      payload.copy(buf, 5);
+      copyRandPadBytes(buf, 5 + payload.length, padLen);
+      if (hmac.type !== false && hmac.key) {
+        mac3 = crypto.createHmac(SSH_TO_OPENSSL[hmac.type], hmac.key);
+        writeUInt32BE(outstate.bufSeqno, outstate.seqno, 0);
+        mac3.update(outstate.bufSeqno);
+        mac3.update(buf);
+        mac3 = mac3.digest();
+        if (mac3.length > hmac.info.actualLen)
+          mac3 = mac3.slice(0, hmac.info.actualLen);
+      }
+      var nb = 0;
+      var encData;
+      if (encrypt.instance !== false) {
+        if (encrypt.info.authLen > 0) {
+          var encrypter = crypto.createCipheriv(
+            SSH_TO_OPENSSL[encrypt.type],
+            encrypt.key,
+            encrypt.iv
+          );
+          encrypter.setAutoPadding(false);
+          var lenbuf = buf.slice(0, 4);
+          encrypter.setAAD(lenbuf);
+          self2.push(lenbuf);
+          nb += lenbuf;
+          encData = encrypter.update(buf.slice(4));
+          self2.push(encData);
+          nb += encData.length;
+          var final = encrypter.final();
+          if (final.length) {
+            self2.push(final);
+            nb += final.length;
+          }
+          var authTag = encrypter.getAuthTag();
+          ret = self2.push(authTag);
+          nb += authTag.length;
+          iv_inc(encrypt.iv);
+        } else {
+          encData = encrypt.instance.update(buf);
+          self2.push(encData);
+          nb += encData.length;
+          ret = self2.push(mac3);
+          nb += mac3.length;
+        }
+      } else {
+        ret = self2.push(buf);
+        nb = buf.length;
+      }
+      self2.bytesSent += nb;
+      if (++outstate.seqno > MAX_SEQNO)
+        outstate.seqno = 0;
+      cb && cb();
+      return ret;
+    }
+    var copyRandPadBytes = (function() {
+      if (typeof crypto.randomFillSync === "function") {
+        return crypto.randomFillSync;
+      } else {
+        return function copyRandPadBytes2(buf, offset, count2) {
+          var padBytes = crypto.randomBytes(count2);
+          padBytes.copy(buf, offset);
+        };
+      }
+    })();
+    function randBytes(n2, cb) {
+      crypto.randomBytes(n2, function retry(err, buf) {
+        if (err)
+          return crypto.randomBytes(n2, retry);
+        cb && cb(buf);
+      });
+    }
+    function convertSignature(signature2, keyType) {
+      switch (keyType) {
+        case "ssh-dss":
+          return DSASigBERToBare(signature2);
+        case "ecdsa-sha2-nistp256":
+        case "ecdsa-sha2-nistp384":
+        case "ecdsa-sha2-nistp521":
+          return ECDSASigASN1ToSSH(signature2);
+      }
+      return signature2;
+    }
+    var timingSafeEqual = (function() {
+      if (typeof crypto.timingSafeEqual === "function") {
+        return function timingSafeEquals(a2, b) {
+          if (a2.length !== b.length) {
+            crypto.timingSafeEqual(a2, a2);
+            return false;
+          } else {
+            return crypto.timingSafeEqual(a2, b);
+          }
+        };
+      } else {
+        return function timingSafeEquals(a2, b) {
+          var val;
+          if (a2.length === b.length) {
+            val = 0;
+          } else {
+            val = 1;
+            b = a2;
+          }
+          for (var i2 = 0, len = a2.length; i2 < len; ++i2)
+            val |= a2[i2] ^ b[i2];
+          return val === 0;
+        };
+      }
+    })();
+    function KeyExchange(algo, options) {
+      switch (algo) {
+        case "curve25519-sha256":
+        case "curve25519-sha256@libssh.org":
+          if (!CURVE25519_SUPPORTED)
+            break;
+          this.type = "25519";
+          this.hash = "sha256";
+          this.pktInit = "KEXECDH_INIT";
+          this.pktReply = "KEXECDH_REPLY";
+          return;
+        case "ecdh-sha2-nistp256":
+          this.type = "ecdh";
+          this.name = "prime256v1";
+          this.hash = "sha256";
+          this.pktInit = "KEXECDH_INIT";
+          this.pktReply = "KEXECDH_REPLY";
+          return;
+        case "ecdh-sha2-nistp384":
+          this.type = "ecdh";
+          this.name = "secp384r1";
+          this.hash = "sha384";
+          this.pktInit = "KEXECDH_INIT";
+          this.pktReply = "KEXECDH_REPLY";
+          return;
+        case "ecdh-sha2-nistp521":
+          this.type = "ecdh";
+          this.name = "secp521r1";
+          this.hash = "sha512";
+          this.pktInit = "KEXECDH_INIT";
+          this.pktReply = "KEXECDH_REPLY";
+          return;
+        case "diffie-hellman-group1-sha1":
+          this.type = "group";
+          this.name = "modp2";
+          this.hash = "sha1";
+          this.pktInit = "KEXDH_INIT";
+          this.pktReply = "KEXDH_REPLY";
+          return;
+        case "diffie-hellman-group14-sha1":
+          this.type = "group";
+          this.name = "modp14";
+          this.hash = "sha1";
+          this.pktInit = "KEXDH_INIT";
+          this.pktReply = "KEXDH_REPLY";
+          return;
+        case "diffie-hellman-group14-sha256":
+          this.type = "group";
+          this.name = "modp14";
+          this.hash = "sha256";
+          this.pktInit = "KEXDH_INIT";
+          this.pktReply = "KEXDH_REPLY";
+          return;
+        case "diffie-hellman-group16-sha512":
+          this.type = "group";
+          this.name = "modp16";
+          this.hash = "sha512";
+          this.pktInit = "KEXDH_INIT";
+          this.pktReply = "KEXDH_REPLY";
+          return;
+        case "diffie-hellman-group18-sha512":
+          this.type = "group";
+          this.name = "modp18";
+          this.hash = "sha512";
+          this.pktInit = "KEXDH_INIT";
+          this.pktReply = "KEXDH_REPLY";
+          return;
+        case "diffie-hellman-group-exchange-sha1":
+          this.type = "groupex";
+          this.hash = "sha1";
+          this.pktInit = "KEXDH_GEX_REQ";
+          this.pktReply = "KEXDH_GEX_REPLY";
+          this._prime = null;
+          this._generator = null;
+          return;
+        case "diffie-hellman-group-exchange-sha256":
+          this.type = "groupex";
+          this.hash = "sha256";
+          this.pktInit = "KEXDH_GEX_REQ";
+          this.pktReply = "KEXDH_GEX_REPLY";
+          this._prime = null;
+          this._generator = null;
+          return;
+      }
+      throw new Error("Unsupported key exchange algorithm: " + algo);
+    }
+    KeyExchange.prototype.setDHParams = function(prime, generator) {
+      if (this.type === "groupex") {
+        if (!Buffer.isBuffer(prime))
+          throw new Error("Invalid prime value");
+        if (!Buffer.isBuffer(generator))
+          throw new Error("Invalid generator value");
+        this._prime = prime;
+        this._generator = generator;
+      }
+    };
+    KeyExchange.prototype.getDHParams = function() {
+      if (this.type === "groupex" && this._kex) {
+        return {
+          prime: convertToMpint(this._kex.getPrime()),
+          generator: convertToMpint(this._kex.getGenerator())
+        };
+      }
+    };
+    KeyExchange.prototype.generateKeys = function() {
+      switch (this.type) {
+        case "25519":
+          if (!this._keys)
+            this._keys = crypto.generateKeyPairSync("x25519");
+          break;
+        case "ecdh":
+          if (!this._kex) {
+            this._kex = crypto.createECDH(this.name);
+            this._public = this._kex.generateKeys();
+          }
+          break;
+        case "group":
+        case "groupex":
+          if (!this._kex) {
+            if (this.name)
+              this._kex = crypto.createDiffieHellmanGroup(this.name);
+            else if (this._prime && this._generator)
+              this._kex = crypto.createDiffieHellman(this._prime, this._generator);
+            if (this._kex)
+              this._public = this._kex.generateKeys();
+          }
+          break;
+      }
+    };
+    KeyExchange.prototype.getPublicKey = function() {
+      this.generateKeys();
+      var key;
+      switch (this.type) {
+        case "25519":
+          key = this._keys.publicKey.export({ type: "spki", format: "der" });
+          return key.slice(-32);
+        // HACK: avoids parsing DER/BER header
+        case "ecdh":
+        case "group":
+        case "groupex":
+          key = this._public;
+          break;
+      }
+      if (key)
+        return this.convertPublicKey(key);
+    };
+    KeyExchange.prototype.convertPublicKey = function(key) {
+      var newKey;
+      var idx = 0;
+      var len = key.length;
+      while (key[idx] === 0) {
+        ++idx;
+        --len;
+      }
+      switch (this.type) {
+        case "25519":
+          if (key.length === 32)
+            return key;
+          break;
+        default:
+          if (key[idx] & 128) {
+            newKey = Buffer.allocUnsafe(1 + len);
+            newKey[0] = 0;
+            key.copy(newKey, 1, idx);
+            return newKey;
+          }
+      }
+      if (len !== key.length) {
+        newKey = Buffer.allocUnsafe(len);
+        key.copy(newKey, 0, idx);
+        key = newKey;
+      }
+      return key;
+    };
+    KeyExchange.prototype.computeSecret = function(otherPublicKey) {
+      this.generateKeys();
+      switch (this.type) {
+        case "25519":
+          try {
+            var asnWriter = new Ber.Writer();
+            asnWriter.startSequence();
+            asnWriter.startSequence();
+            asnWriter.writeOID("1.3.101.110");
+            asnWriter.endSequence();
+            asnWriter.startSequence(Ber.BitString);
+            asnWriter.writeByte(0);
+            asnWriter._ensure(otherPublicKey.length);
+            otherPublicKey.copy(
+              asnWriter._buf,
+              asnWriter._offset,
+              0,
+              otherPublicKey.length
+            );
+            asnWriter._offset += otherPublicKey.length;
+            asnWriter.endSequence();
+            asnWriter.endSequence();
+            return convertToMpint(crypto.diffieHellman({
+              privateKey: this._keys.privateKey,
+              publicKey: crypto.createPublicKey({
+                key: asnWriter.buffer,
+                type: "spki",
+                format: "der"
+              })
+            }));
+          } catch (ex) {
+            return ex;
+          }
+          break;
+        case "ecdh":
+        case "group":
+        case "groupex":
+          try {
+            return convertToMpint(this._kex.computeSecret(otherPublicKey));
+          } catch (ex) {
+            return ex;
+          }
+      }
+    };
+    function convertToMpint(buf) {
+      var idx = 0;
+      var length = buf.length;
+      while (buf[idx] === 0) {
+        ++idx;
+        --length;
+      }
+      var newBuf;
+      if (buf[idx] & 128) {
+        newBuf = Buffer.allocUnsafe(1 + length);
+        newBuf[0] = 0;
+        buf.copy(newBuf, 1, idx);
+        buf = newBuf;
+      } else if (length !== buf.length) {
+        newBuf = Buffer.allocUnsafe(length);
+        buf.copy(newBuf, 0, idx);
+        buf = newBuf;
+      }
+      return buf;
+    }
+    module2.exports = SSH2Stream;
+    module2.exports._send = send;
+  }
+});
+
+// node_modules/ssh2-streams/index.js
+var require_ssh2_streams = __commonJS({
+  "node_modules/ssh2-streams/index.js"(exports2, module2) {
+    module2.exports = {
+      SFTPStream: require_sftp(),
+      SSH2Stream: require_ssh(),
+      utils: require_utils(),
+      constants: require_constants2()
     };
   }
 });
@@ -2732,7 +16575,7 @@ var require_text_decoder = __commonJS({
 });
 
 // node_modules/streamx/lib/errors.js
-var require_errors = __commonJS({
+var require_errors2 = __commonJS({
   "node_modules/streamx/lib/errors.js"(exports2, module2) {
     module2.exports = class StreamError extends Error {
       constructor(msg, code, fn = StreamError) {
@@ -2779,7 +16622,7 @@ var require_streamx = __commonJS({
     var { EventEmitter: EventEmitter2 } = require_default();
     var FIFO = require_fast_fifo();
     var TextDecoder2 = require_text_decoder();
-    var StreamError = require_errors();
+    var StreamError = require_errors2();
     var qmt = typeof queueMicrotask === "undefined" ? (fn) => global.process.nextTick(fn) : queueMicrotask;
     var MAX = (1 << 29) - 1;
     var OPENING = 1;
@@ -4118,11 +17961,11 @@ var require_extract = __commonJS({
       }
     };
     var Source = class extends Readable5 {
-      constructor(self, header, offset) {
+      constructor(self2, header, offset) {
         super();
         this.header = header;
         this.offset = offset;
-        this._parent = self;
+        this._parent = self2;
       }
       _read(cb) {
         if (this.header.size === 0) {
@@ -4411,7 +18254,7 @@ var require_extract = __commonJS({
 });
 
 // node_modules/tar-stream/constants.js
-var require_constants2 = __commonJS({
+var require_constants3 = __commonJS({
   "node_modules/tar-stream/constants.js"(exports2, module2) {
     var constants6 = {
       // just for envs without fs
@@ -4435,7 +18278,7 @@ var require_pack = __commonJS({
   "node_modules/tar-stream/pack.js"(exports2, module2) {
     var { Readable: Readable5, Writable: Writable4, getStreamError } = require_streamx();
     var b4a = require_b4a();
-    var constants6 = require_constants2();
+    var constants6 = require_constants3();
     var headers = require_headers();
     var DMODE = 493;
     var FMODE = 420;
@@ -4654,9 +18497,9 @@ var require_pack = __commonJS({
     }
     function noop3() {
     }
-    function overflow(self, size) {
+    function overflow(self2, size) {
       size &= 511;
-      if (size) self.push(END_OF_TAR.subarray(0, 512 - size));
+      if (size) self2.push(END_OF_TAR.subarray(0, 512 - size));
     }
     function mapWritable(buf) {
       return b4a.isBuffer(buf) ? buf : b4a.from(buf);
@@ -4695,15 +18538,15 @@ var require_windows = __commonJS({
       }
       return false;
     }
-    function checkStat(stat3, path6, options) {
-      if (!stat3.isSymbolicLink() && !stat3.isFile()) {
+    function checkStat(stat4, path6, options) {
+      if (!stat4.isSymbolicLink() && !stat4.isFile()) {
         return false;
       }
       return checkPathExt(path6, options);
     }
     function isexe(path6, options, cb) {
-      fs.stat(path6, function(er, stat3) {
-        cb(er, er ? false : checkStat(stat3, path6, options));
+      fs.stat(path6, function(er, stat4) {
+        cb(er, er ? false : checkStat(stat4, path6, options));
       });
     }
     function sync(path6, options) {
@@ -4719,20 +18562,20 @@ var require_mode = __commonJS({
     isexe.sync = sync;
     var fs = require("fs");
     function isexe(path6, options, cb) {
-      fs.stat(path6, function(er, stat3) {
-        cb(er, er ? false : checkStat(stat3, options));
+      fs.stat(path6, function(er, stat4) {
+        cb(er, er ? false : checkStat(stat4, options));
       });
     }
     function sync(path6, options) {
       return checkStat(fs.statSync(path6), options);
     }
-    function checkStat(stat3, options) {
-      return stat3.isFile() && checkMode(stat3, options);
+    function checkStat(stat4, options) {
+      return stat4.isFile() && checkMode(stat4, options);
     }
-    function checkMode(stat3, options) {
-      var mod = stat3.mode;
-      var uid = stat3.uid;
-      var gid = stat3.gid;
+    function checkMode(stat4, options) {
+      var mod = stat4.mode;
+      var uid = stat4.uid;
+      var gid = stat4.gid;
       var myUid = options.uid !== void 0 ? options.uid : process.getuid && process.getuid();
       var myGid = options.gid !== void 0 ? options.gid : process.getgid && process.getgid();
       var u2 = parseInt("100", 8);
@@ -5069,7 +18912,7 @@ var require_parse2 = __commonJS({
       }
       return parsed;
     }
-    function parse6(command2, args, options) {
+    function parse7(command2, args, options) {
       if (args && !Array.isArray(args)) {
         options = args;
         args = null;
@@ -5088,7 +18931,7 @@ var require_parse2 = __commonJS({
       };
       return options.shell ? parsed : parseNonShell(parsed);
     }
-    module2.exports = parse6;
+    module2.exports = parse7;
   }
 });
 
@@ -5147,16 +18990,16 @@ var require_cross_spawn = __commonJS({
   "node_modules/cross-spawn/index.js"(exports2, module2) {
     "use strict";
     var cp = require("child_process");
-    var parse6 = require_parse2();
+    var parse7 = require_parse2();
     var enoent = require_enoent();
     function spawn3(command2, args, options) {
-      const parsed = parse6(command2, args, options);
+      const parsed = parse7(command2, args, options);
       const spawned = cp.spawn(parsed.command, parsed.args, parsed.options);
       enoent.hookChildProcess(spawned, parsed);
       return spawned;
     }
     function spawnSync2(command2, args, options) {
-      const parsed = parse6(command2, args, options);
+      const parsed = parse7(command2, args, options);
       const result = cp.spawnSync(parsed.command, parsed.args, parsed.options);
       result.error = result.error || enoent.verifyENOENTSync(result.status, parsed);
       return result;
@@ -5164,7 +19007,7 @@ var require_cross_spawn = __commonJS({
     module2.exports = spawn3;
     module2.exports.spawn = spawn3;
     module2.exports.sync = spawnSync2;
-    module2.exports._parse = parse6;
+    module2.exports._parse = parse7;
     module2.exports._enoent = enoent;
   }
 });
@@ -7029,7 +20872,7 @@ var require_on_exit_leak_free = __commonJS({
 });
 
 // node_modules/thread-stream/package.json
-var require_package = __commonJS({
+var require_package2 = __commonJS({
   "node_modules/thread-stream/package.json"(exports2, module2) {
     module2.exports = {
       name: "thread-stream",
@@ -7178,10 +21021,10 @@ var require_indexes = __commonJS({
 var require_thread_stream = __commonJS({
   "node_modules/thread-stream/index.js"(exports2, module2) {
     "use strict";
-    var { version: version2 } = require_package();
+    var { version: version2 } = require_package2();
     var { EventEmitter: EventEmitter2 } = require("events");
     var { Worker } = require("worker_threads");
-    var { join: join13 } = require("path");
+    var { join: join14 } = require("path");
     var { pathToFileURL } = require("url");
     var { wait } = require_wait();
     var {
@@ -7233,7 +21076,7 @@ var require_thread_stream = __commonJS({
     function createWorker(stream2, opts) {
       const { filename, workerData } = opts;
       const bundlerOverrides = "__bundlerPathsOverrides" in globalThis ? globalThis.__bundlerPathsOverrides : {};
-      const toExecute = bundlerOverrides["thread-stream-worker"] || join13(__dirname, "lib", "worker.js");
+      const toExecute = bundlerOverrides["thread-stream-worker"] || join14(__dirname, "lib", "worker.js");
       const worker = new Worker(toExecute, {
         ...opts.workerOpts,
         name: opts.workerOpts?.name || "thread-stream",
@@ -7623,10 +21466,10 @@ var require_thread_stream = __commonJS({
         });
       }
     }
-    function write(stream2, maxBytes, cb) {
+    function write(stream2, maxBytes2, cb) {
       const current = Atomics.load(stream2[kImpl].state, WRITE_INDEX);
       let offset = current;
-      let remaining = maxBytes;
+      let remaining = maxBytes2;
       while (remaining > 0 && stream2[kImpl].bufLen !== 0) {
         const head2 = stream2[kImpl].bufHead;
         const buf = stream2[kImpl].buf[head2];
@@ -7746,7 +21589,7 @@ var require_transport = __commonJS({
     var { createRequire } = require("module");
     var { existsSync } = require("node:fs");
     var getCallers = require_caller();
-    var { join: join13, isAbsolute, sep } = require("node:path");
+    var { join: join14, isAbsolute, sep } = require("node:path");
     var { fileURLToPath: fileURLToPath3 } = require("node:url");
     var sleep3 = require_atomic_sleep();
     var onExit2 = require_on_exit_leak_free();
@@ -7901,7 +21744,7 @@ var require_transport = __commonJS({
         throw new Error("only one of target or targets can be specified");
       }
       if (targets) {
-        target = bundlerOverrides["pino-worker"] || join13(__dirname, "worker.js");
+        target = bundlerOverrides["pino-worker"] || join14(__dirname, "worker.js");
         options.targets = targets.filter((dest) => dest.target).map((dest) => {
           return {
             ...dest,
@@ -7922,7 +21765,7 @@ var require_transport = __commonJS({
         const pipelinesHaveLevel = options.pipelines.some((p) => p.some((t) => t.level != null));
         usesMultistream = options.targets.length + options.pipelines.length > 1 || targetsHaveLevel || pipelinesHaveLevel;
       } else if (pipeline4) {
-        target = bundlerOverrides["pino-worker"] || join13(__dirname, "worker.js");
+        target = bundlerOverrides["pino-worker"] || join14(__dirname, "worker.js");
         options.pipelines = [pipeline4.map((dest) => {
           return {
             ...dest,
@@ -7949,7 +21792,7 @@ var require_transport = __commonJS({
           return origin;
         }
         if (origin === "pino/file") {
-          return join13(__dirname, "..", "file.js");
+          return join14(__dirname, "..", "file.js");
         }
         let fixTarget2;
         for (const filePath of callers) {
@@ -8301,7 +22144,7 @@ var require_tools = __commonJS({
 });
 
 // node_modules/pino/lib/constants.js
-var require_constants3 = __commonJS({
+var require_constants4 = __commonJS({
   "node_modules/pino/lib/constants.js"(exports2, module2) {
     var DEFAULT_LEVELS = {
       trace: 10,
@@ -8336,7 +22179,7 @@ var require_levels = __commonJS({
       levelCompSym
     } = require_symbols();
     var { noop: noop3, genLog } = require_tools();
-    var { DEFAULT_LEVELS, SORTING_ORDER } = require_constants3();
+    var { DEFAULT_LEVELS, SORTING_ORDER } = require_constants4();
     var levelMethods = {
       fatal: (hook) => {
         const logFatal = genLog(DEFAULT_LEVELS.fatal, hook);
@@ -8929,7 +22772,7 @@ var require_safe_stable_stringify = __commonJS({
               return circularValue;
             }
             let res = "";
-            let join13 = ",";
+            let join14 = ",";
             const originalIndentation = indentation;
             if (Array.isArray(value)) {
               if (value.length === 0) {
@@ -8943,7 +22786,7 @@ var require_safe_stable_stringify = __commonJS({
                 indentation += spacer;
                 res += `
 ${indentation}`;
-                join13 = `,
+                join14 = `,
 ${indentation}`;
               }
               const maximumValuesToStringify = Math.min(value.length, maximumBreadth);
@@ -8951,13 +22794,13 @@ ${indentation}`;
               for (; i2 < maximumValuesToStringify - 1; i2++) {
                 const tmp2 = stringifyFnReplacer(String(i2), value, stack, replacer, spacer, indentation);
                 res += tmp2 !== void 0 ? tmp2 : "null";
-                res += join13;
+                res += join14;
               }
               const tmp = stringifyFnReplacer(String(i2), value, stack, replacer, spacer, indentation);
               res += tmp !== void 0 ? tmp : "null";
               if (value.length - 1 > maximumBreadth) {
                 const removedKeys = value.length - maximumBreadth - 1;
-                res += `${join13}"... ${getItemCount(removedKeys)} not stringified"`;
+                res += `${join14}"... ${getItemCount(removedKeys)} not stringified"`;
               }
               if (spacer !== "") {
                 res += `
@@ -8978,7 +22821,7 @@ ${originalIndentation}`;
             let separator = "";
             if (spacer !== "") {
               indentation += spacer;
-              join13 = `,
+              join14 = `,
 ${indentation}`;
               whitespace = " ";
             }
@@ -8992,13 +22835,13 @@ ${indentation}`;
               const tmp = stringifyFnReplacer(key2, value, stack, replacer, spacer, indentation);
               if (tmp !== void 0) {
                 res += `${separator}${strEscape(key2)}:${whitespace}${tmp}`;
-                separator = join13;
+                separator = join14;
               }
             }
             if (keyLength > maximumBreadth) {
               const removedKeys = keyLength - maximumBreadth;
               res += `${separator}"...":${whitespace}"${getItemCount(removedKeys)} not stringified"`;
-              separator = join13;
+              separator = join14;
             }
             if (spacer !== "" && separator.length > 1) {
               res = `
@@ -9039,7 +22882,7 @@ ${originalIndentation}`;
             }
             const originalIndentation = indentation;
             let res = "";
-            let join13 = ",";
+            let join14 = ",";
             if (Array.isArray(value)) {
               if (value.length === 0) {
                 return "[]";
@@ -9052,7 +22895,7 @@ ${originalIndentation}`;
                 indentation += spacer;
                 res += `
 ${indentation}`;
-                join13 = `,
+                join14 = `,
 ${indentation}`;
               }
               const maximumValuesToStringify = Math.min(value.length, maximumBreadth);
@@ -9060,13 +22903,13 @@ ${indentation}`;
               for (; i2 < maximumValuesToStringify - 1; i2++) {
                 const tmp2 = stringifyArrayReplacer(String(i2), value[i2], stack, replacer, spacer, indentation);
                 res += tmp2 !== void 0 ? tmp2 : "null";
-                res += join13;
+                res += join14;
               }
               const tmp = stringifyArrayReplacer(String(i2), value[i2], stack, replacer, spacer, indentation);
               res += tmp !== void 0 ? tmp : "null";
               if (value.length - 1 > maximumBreadth) {
                 const removedKeys = value.length - maximumBreadth - 1;
-                res += `${join13}"... ${getItemCount(removedKeys)} not stringified"`;
+                res += `${join14}"... ${getItemCount(removedKeys)} not stringified"`;
               }
               if (spacer !== "") {
                 res += `
@@ -9079,7 +22922,7 @@ ${originalIndentation}`;
             let whitespace = "";
             if (spacer !== "") {
               indentation += spacer;
-              join13 = `,
+              join14 = `,
 ${indentation}`;
               whitespace = " ";
             }
@@ -9088,7 +22931,7 @@ ${indentation}`;
               const tmp = stringifyArrayReplacer(key2, value[key2], stack, replacer, spacer, indentation);
               if (tmp !== void 0) {
                 res += `${separator}${strEscape(key2)}:${whitespace}${tmp}`;
-                separator = join13;
+                separator = join14;
               }
             }
             if (spacer !== "" && separator.length > 1) {
@@ -9146,20 +22989,20 @@ ${originalIndentation}`;
               indentation += spacer;
               let res2 = `
 ${indentation}`;
-              const join14 = `,
+              const join15 = `,
 ${indentation}`;
               const maximumValuesToStringify = Math.min(value.length, maximumBreadth);
               let i2 = 0;
               for (; i2 < maximumValuesToStringify - 1; i2++) {
                 const tmp2 = stringifyIndent(String(i2), value[i2], stack, spacer, indentation);
                 res2 += tmp2 !== void 0 ? tmp2 : "null";
-                res2 += join14;
+                res2 += join15;
               }
               const tmp = stringifyIndent(String(i2), value[i2], stack, spacer, indentation);
               res2 += tmp !== void 0 ? tmp : "null";
               if (value.length - 1 > maximumBreadth) {
                 const removedKeys = value.length - maximumBreadth - 1;
-                res2 += `${join14}"... ${getItemCount(removedKeys)} not stringified"`;
+                res2 += `${join15}"... ${getItemCount(removedKeys)} not stringified"`;
               }
               res2 += `
 ${originalIndentation}`;
@@ -9175,16 +23018,16 @@ ${originalIndentation}`;
               return '"[Object]"';
             }
             indentation += spacer;
-            const join13 = `,
+            const join14 = `,
 ${indentation}`;
             let res = "";
             let separator = "";
             let maximumPropertiesToStringify = Math.min(keyLength, maximumBreadth);
             if (isTypedArrayWithEntries(value)) {
-              res += stringifyTypedArray(value, join13, maximumBreadth);
+              res += stringifyTypedArray(value, join14, maximumBreadth);
               keys = keys.slice(value.length);
               maximumPropertiesToStringify -= value.length;
-              separator = join13;
+              separator = join14;
             }
             if (deterministic) {
               keys = sort(keys, comparator);
@@ -9195,13 +23038,13 @@ ${indentation}`;
               const tmp = stringifyIndent(key2, value[key2], stack, spacer, indentation);
               if (tmp !== void 0) {
                 res += `${separator}${strEscape(key2)}: ${tmp}`;
-                separator = join13;
+                separator = join14;
               }
             }
             if (keyLength > maximumBreadth) {
               const removedKeys = keyLength - maximumBreadth;
               res += `${separator}"...": "${getItemCount(removedKeys)} not stringified"`;
-              separator = join13;
+              separator = join14;
             }
             if (separator !== "") {
               res = `
@@ -9354,7 +23197,7 @@ var require_multistream = __commonJS({
   "node_modules/pino/lib/multistream.js"(exports2, module2) {
     "use strict";
     var metadata = /* @__PURE__ */ Symbol.for("pino.metadata");
-    var { DEFAULT_LEVELS } = require_constants3();
+    var { DEFAULT_LEVELS } = require_constants4();
     var DEFAULT_INFO_LEVEL = DEFAULT_LEVELS.info;
     function multistream(streamsArray, opts) {
       streamsArray = streamsArray || [];
@@ -9532,7 +23375,7 @@ var require_pino = __commonJS({
     var symbols = require_symbols();
     var { configure } = require_safe_stable_stringify();
     var { assertDefaultLevelFound, mappings, genLsCache, genLevelComparison, assertLevelComparison } = require_levels();
-    var { DEFAULT_LEVELS, SORTING_ORDER } = require_constants3();
+    var { DEFAULT_LEVELS, SORTING_ORDER } = require_constants4();
     var {
       createArgsNormalizer,
       asChindings,
@@ -11857,18 +25700,18 @@ var validateAsync = async (schema2, value, _ctx) => {
   return result.issues.length === 0;
 };
 var _encode = (_Err) => {
-  const parse6 = _parse(_Err);
+  const parse7 = _parse(_Err);
   const fn = (schema2, value, _ctx, _params) => {
     const ctx = _ctx ? { ..._ctx, direction: "backward" } : { direction: "backward" };
-    return parse6(schema2, value, ctx, finalizeParams(fn, _params));
+    return parse7(schema2, value, ctx, finalizeParams(fn, _params));
   };
   return fn;
 };
 var encode = /* @__PURE__ */ _encode($ZodRealError);
 var _decode = (_Err) => {
-  const parse6 = _parse(_Err);
+  const parse7 = _parse(_Err);
   const fn = (schema2, value, _ctx, _params) => {
-    return parse6(schema2, value, _ctx, finalizeParams(fn, _params));
+    return parse7(schema2, value, _ctx, finalizeParams(fn, _params));
   };
   return fn;
 };
@@ -13363,7 +27206,7 @@ function capSize(inst, size) {
   if (!caps.length)
     return;
   const cap = Math.min(...caps.map((c3) => c3[0]));
-  const parse6 = inst._zod.parse;
+  const parse7 = inst._zod.parse;
   inst._zod.parse = (payload, ctx) => {
     const n2 = size(payload.value);
     if (n2 > cap && !ctx?.skipChecks && ctx?.direction !== "backward") {
@@ -13377,7 +27220,7 @@ function capSize(inst, size) {
         }
       }
     }
-    return parse6(payload, ctx);
+    return parse7(payload, ctx);
   };
 }
 var arraySize = (input2) => Array.isArray(input2) ? input2.length : -1;
@@ -25221,10 +39064,10 @@ function _properties(shape, params) {
   });
 }
 // @__NO_SIDE_EFFECTS__
-function _mime(types, params) {
+function _mime(types2, params) {
   return new $ZodCheckMimeType({
     check: "mime_type",
-    mime: types,
+    mime: types2,
     ...normalizeParams(params)
   });
 }
@@ -25811,7 +39654,7 @@ function compactTypeUnion(schema2) {
   const options = schema2.anyOf;
   if (!Array.isArray(options) || options.length === 0 || schema2.type !== void 0)
     return;
-  const types = [];
+  const types2 = [];
   for (const option of options) {
     if (!option || typeof option !== "object")
       return;
@@ -25823,12 +39666,12 @@ function compactTypeUnion(schema2) {
     for (const member of Array.isArray(type) ? type : [type]) {
       if (typeof member !== "string")
         return;
-      if (!types.includes(member))
-        types.push(member);
+      if (!types2.includes(member))
+        types2.push(member);
     }
   }
   delete schema2.anyOf;
-  schema2.type = types.length === 1 ? types[0] : types;
+  schema2.type = types2.length === 1 ? types2[0] : types2;
 }
 var FOLDABLE_KEYS = /* @__PURE__ */ new Set(["type", "properties", "required", "additionalProperties"]);
 var UNION_KEYS = ["oneOf", "anyOf"];
@@ -26627,8 +40470,8 @@ function stringifyKeyNames(bySchema, json3, visited) {
     if (mapped.some((branch3, i2) => branch3 !== branches[i2]))
       json3 = { ...json3, [keyword]: mapped };
   }
-  const types = Array.isArray(json3.type) ? json3.type : [json3.type];
-  const numericType = !types.includes("string") && types.some((t) => t === "number" || t === "integer");
+  const types2 = Array.isArray(json3.type) ? json3.type : [json3.type];
+  const numericType = !types2.includes("string") && types2.some((t) => t === "number" || t === "integer");
   const values = json3.enum ?? (json3.const !== void 0 ? [json3.const] : void 0);
   if (!numericType && !values?.some((v) => typeof v === "number"))
     return json3;
@@ -26641,7 +40484,7 @@ function stringifyKeyNames(bySchema, json3, visited) {
     return rest;
   rest.type = "string";
   if (!values)
-    rest.pattern = (types.includes("number") ? number : integer).source;
+    rest.pattern = (types2.includes("number") ? number : integer).source;
   return rest;
 }
 var pendingRecords = /* @__PURE__ */ new WeakMap();
@@ -27208,15 +41051,15 @@ var initializer2 = (inst, issues) => {
   if (_installedErrorProtos.has(proto))
     return;
   _installedErrorProtos.add(proto);
-  _lazyMethod(proto, "format", (self) => (mapper) => formatError(self, mapper));
-  _lazyMethod(proto, "flatten", (self) => (mapper) => flattenError(self, mapper));
-  _lazyMethod(proto, "addIssue", (self) => (issue2) => {
-    self.issues.push(issue2);
-    self.message = JSON.stringify(self.issues, jsonStringifyReplacer, 2);
+  _lazyMethod(proto, "format", (self2) => (mapper) => formatError(self2, mapper));
+  _lazyMethod(proto, "flatten", (self2) => (mapper) => flattenError(self2, mapper));
+  _lazyMethod(proto, "addIssue", (self2) => (issue2) => {
+    self2.issues.push(issue2);
+    self2.message = JSON.stringify(self2.issues, jsonStringifyReplacer, 2);
   });
-  _lazyMethod(proto, "addIssues", (self) => (issues2) => {
-    self.issues.push(...issues2);
-    self.message = JSON.stringify(self.issues, jsonStringifyReplacer, 2);
+  _lazyMethod(proto, "addIssues", (self2) => (issues2) => {
+    self2.issues.push(...issues2);
+    self2.message = JSON.stringify(self2.issues, jsonStringifyReplacer, 2);
   });
   Object.defineProperty(proto, "isEmpty", {
     configurable: true,
@@ -28062,7 +41905,7 @@ var ZodObject = /* @__PURE__ */ $constructor("ZodObject", (inst, def) => {
   $ZodObjectJIT.init(inst, def);
   ZodType.init(inst, def);
   inst._zod.processJSONSchema = (ctx, json3, params) => objectProcessor(inst, ctx, json3, params);
-  util_exports.installLazyProp(inst, "shape", (self) => self._zod.def.shape, false);
+  util_exports.installLazyProp(inst, "shape", (self2) => self2._zod.def.shape, false);
 }, {
   keyof() {
     return _enum2(Object.keys(this._zod.def.shape));
@@ -28374,7 +42217,7 @@ var ZodFile = /* @__PURE__ */ $constructor("ZodFile", (inst, def) => {
   inst._zod.processJSONSchema = (ctx, json3, params) => fileProcessor(inst, ctx, json3, params);
   inst.min = (size, params) => inst.check(_minSize(size, params));
   inst.max = (size, params) => inst.check(_maxSize(size, params));
-  inst.mime = (types, params) => inst.check(_mime(Array.isArray(types) ? types : [types], params));
+  inst.mime = (types2, params) => inst.check(_mime(Array.isArray(types2) ? types2 : [types2], params));
 });
 function file(params) {
   return _file(ZodFile, params);
@@ -30495,6 +44338,33 @@ function examinePipeline(pipeline4, apps) {
   }
   return findings;
 }
+function examineUpstream(pipeline4, files) {
+  const setup3 = `dokku flight-launch:setup ${pipeline4}`;
+  const remedies = {
+    "deploy-key": {
+      missing: `Run \`${setup3} --upstream URL\`, which makes another one, and add that upstream.`,
+      damaged: `Run \`${setup3} --deploy-key < FILE\`.`
+    },
+    known_hosts: {
+      missing: `Run \`${setup3} --upstream URL\`.`,
+      damaged: `Run \`dokku flight-launch:set ${pipeline4} upstream --unset\`, then \`${setup3} --upstream URL\`.`
+    }
+  };
+  return files.flatMap(({ name, path: path6, state }) => {
+    if (state === "fine") return [];
+    if (state === "exposed") {
+      return [
+        {
+          subject: pipeline4,
+          problem: `others can get at ${path6}`,
+          remedy: `Run \`chmod 600 ${path6}\` on the host.`
+        }
+      ];
+    }
+    const what = name === "deploy-key" ? "the deploy key for its upstream" : "the list of its upstream's host keys";
+    return [{ subject: pipeline4, problem: `${what} is ${state}`, remedy: remedies[name][state] }];
+  });
+}
 function examineApp(facts, setup3) {
   const { app } = facts;
   const found = (problem, remedy) => ({ subject: app, problem, remedy });
@@ -30532,6 +44402,77 @@ function examineApp(facts, setup3) {
   return findings;
 }
 
+// src/domain/upstream-url.ts
+var userPart = "[A-Za-z0-9_][A-Za-z0-9_.+-]*";
+var hostPart = "[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|\\[[0-9A-Fa-f:.]+\\]";
+var sshForm = new RegExp(`^ssh://(?:(${userPart})@)?(${hostPart})(?::([0-9]{1,5}))?(/.*)$`, "i");
+var scpForm = new RegExp(`^(${userPart})@(${hostPart})():(.*)$`);
+var httpsForm = new RegExp(`^https://([^/@]*@)?(${hostPart})(?::([0-9]{1,5}))?(/.*)$`, "i");
+var refusedSchemes = /* @__PURE__ */ new Map([
+  ["http", "http is not encrypted"],
+  ["ftp", "ftp is not encrypted"],
+  ["git", "git's own protocol is not encrypted"],
+  ["file", "it is a file of this host"]
+]);
+function parseUpstreamUrl(text2) {
+  const refused3 = (problem2) => new UsageError(`the upstream cannot be ${quoted(withoutCredentials(text2))}: ${problem2}`, {
+    remedy: "Use `ssh://git@HOST/PATH`, `git@HOST:PATH` or `https://HOST/PATH`."
+  });
+  if (text2.startsWith("-")) throw refused3("git would take it for an option");
+  if (!/^[\x21-\x7e]{1,2000}$/.test(text2))
+    throw refused3("it takes 1 to 2000 printable ASCII characters, no spaces");
+  if (/^[A-Za-z0-9+.-]+::/.test(text2)) throw refused3("git would run a program for it");
+  const scheme = /^([A-Za-z0-9+.-]+):\/\/|^file:/.exec(text2)?.[0].replace(/:.*/, "").toLowerCase();
+  const form = scheme === void 0 ? scpForm : scheme === "ssh" ? sshForm : scheme === "https" ? httpsForm : void 0;
+  if (form === void 0) throw refused3(refusedSchemes.get(scheme ?? "") ?? "there is no such protocol");
+  const match = form.exec(text2);
+  if (match === null) throw refused3(whyMalformed(scheme, text2));
+  const [, user, bracketed = "", portGiven, path6 = ""] = match;
+  const problem = whyNoPath(path6) ?? whyNoPort(portGiven);
+  if (problem !== void 0) throw refused3(problem);
+  const host = bracketed.replace(/^\[(.*)\]$/, "$1").toLowerCase();
+  if (scheme === "https")
+    return {
+      kind: "https",
+      host,
+      url: text2,
+      shown: text2.replace(user ?? "", user === void 0 ? "" : "REDACTED@")
+    };
+  return {
+    kind: "ssh",
+    user,
+    host,
+    port: Number(portGiven === void 0 || portGiven === "" ? 22 : portGiven),
+    url: text2
+  };
+}
+function whyMalformed(scheme, text2) {
+  if (scheme === void 0) {
+    return text2.includes("@") ? "it is malformed" : "it names no user and host, or it is a folder of this host";
+  }
+  if (scheme === "ssh" && /^ssh:\/\/[^/]*:[^/]*@/i.test(text2)) return "over ssh there is no password";
+  return "it is malformed";
+}
+function whyNoPath(path6) {
+  if (/^\/*$/.test(path6)) return "it names no repository";
+  if (path6.startsWith("-")) return "its path begins with `-`";
+  if (/["'\\`$<>|;&*?#{}()[\]^!]/.test(path6)) return "its path holds a character with a meaning of its own";
+  if (/%(?![2-9a-f][0-9a-f])|%7f/i.test(path6))
+    return "its path holds a `%` that stands for no printable character";
+  return void 0;
+}
+function whyNoPort(port) {
+  if (port === void 0 || port === "") return void 0;
+  return Number(port) >= 1 && Number(port) <= 65535 ? void 0 : "a port is between 1 and 65535";
+}
+function shownUrl(url2) {
+  return url2.kind === "https" ? url2.shown : url2.url;
+}
+function withoutCredentials(text2) {
+  if (new RegExp(`^(?:ssh://)?${userPart}@[^@]*$`, "i").test(text2)) return text2;
+  return text2.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1REDACTED@");
+}
+
 // src/commands/doctor.ts
 var usage2 = "doctor [--format json]";
 var doctor = {
@@ -30553,6 +44494,7 @@ var doctor = {
       const apps = [];
       for (const stage of stages) apps.push(await factsOf(services, pipeline4, stage));
       findings.push(...examinePipeline(pipeline4.name, apps));
+      findings.push(...await examineAccess(services, pipeline4));
     }
     const host = { docker: docker ?? null, node: process.version, freeDisk: freeDisk2 };
     if (json3) {
@@ -30575,6 +44517,10 @@ async function examineDocker({ docker }) {
     if (!(error62 instanceof UserError)) throw error62;
     return { findings: [{ subject: "host", problem: error62.message, remedy: error62.remedy ?? "" }] };
   }
+}
+async function examineAccess(services, { name, settings }) {
+  if (settings.upstream === void 0 || parseUpstreamUrl(settings.upstream).kind === "https") return [];
+  return examineUpstream(name, await services.upstreamAccess(name).examine());
 }
 async function factsOf(services, { name, ...apps }, stage) {
   const { dokku, docker, store } = services;
@@ -32289,14 +46235,14 @@ async function readConfiguration(source) {
   const entry = await source.entry(configurationFile);
   return parseConfiguration(await readText(source, entry, maxConfigurationBytes));
 }
-async function readText(source, entry, maxBytes) {
+async function readText(source, entry, maxBytes2) {
   if (entry === void 0) return void 0;
   if (entry.mode !== "100644" && entry.mode !== "100755") {
     throw new UserError(`${printable(entry.path)} is not a regular file`, {
       remedy: "Commit the file itself."
     });
   }
-  return (await source.read(entry, maxBytes)).toString("utf8");
+  return (await source.read(entry, maxBytes2)).toString("utf8");
 }
 
 // src/operations/release-runs.ts
@@ -32563,9 +46509,9 @@ async function finishUpstream(services, upstream, finish3, announce2) {
     terminal.step("Looking at what upstream has now, and trying once more");
   }
 }
-function notTaken({ version: version2 }, { refused: refused2 }) {
+function notTaken({ version: version2 }, { refused: refused3 }) {
   return new UserError(`upstream did not take the merge of release ${version2}; production runs it`, {
-    details: refused2.map(({ ref, reason }) => `${ref}: ${reason}`),
+    details: refused3.map(({ ref, reason }) => `${ref}: ${reason}`),
     remedy: "Mend what is listed (a protected branch has to let the deploy key push), then resume.",
     exit: exitStatus.resumable
   });
@@ -33537,7 +47483,7 @@ var set2 = {
     const key = settingName(given.positional("KEY") ?? "");
     const value = wantedValue(key, given.positional("VALUE") ?? "", given.flag("unset"));
     const { name } = await readPipeline(services, "set", given.positional("NAME"));
-    const { store, terminal, locks } = services;
+    const { store, terminal, locks, upstreamAccess } = services;
     terminal.header(
       value === void 0 ? `Unsetting ${key}` : `Setting ${key} to ${displaySetting(key, value)}`
     );
@@ -33549,6 +47495,11 @@ var set2 = {
         ...pipeline4,
         settings: value === void 0 ? others : { ...others, [key]: value }
       });
+      if (key !== "upstream") return;
+      await upstreamAccess(name).forgetHostKeys();
+      terminal.detail(
+        "the host keys that were pinned are forgotten; the deploy key stays until another is set up"
+      );
     });
   }
 };
@@ -33569,21 +47520,271 @@ function wantedValue(key, value, unset) {
   return value;
 }
 
+// src/domain/deploy-key.ts
+var import_node_crypto3 = require("node:crypto");
+var import_ssh2_streams = __toESM(require_ssh2_streams(), 1);
+var minimalRsaBits = 2048;
+var types = /^(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521))$/;
+var makeOne = '`ssh-keygen -t ed25519 -N "" -f FILE` makes one; give FILE, not FILE.pub.';
+function parseDeployKey(given) {
+  const text2 = `${given.replaceAll(/\r\n?/g, "\n").trim()}
+`;
+  checkForm(text2);
+  const key = parse6(text2);
+  if (key.type === "ssh-dss")
+    throw refused2("is a DSA key, which is weak and which ssh no longer takes", makeOne);
+  if (!types.test(key.type)) throw refused2("is of a type that cannot be used here", makeOne);
+  const blob = Buffer.from(key.getPublicSSH());
+  const bits = bitsOf(key);
+  if (key.type === "ssh-rsa" && bits < minimalRsaBits) {
+    throw refused2(`is weak: RSA with ${bits} bits, less than ${minimalRsaBits}`, makeOne);
+  }
+  if (!isWhole(key)) throw malformed();
+  return {
+    type: key.type,
+    bits,
+    publicLine: `${key.type} ${blob.toString("base64")}`,
+    fingerprint: fingerprintOf(blob),
+    text: text2
+  };
+}
+function fingerprintOf(blob) {
+  return `SHA256:${(0, import_node_crypto3.createHash)("sha256").update(blob).digest("base64").replace(/=+$/, "")}`;
+}
+function deployKeyComment(pipeline4) {
+  return `flight-launch:${pipeline4}`;
+}
+function refused2(problem, remedy) {
+  return new UserError(`the deploy key ${problem}`, { remedy });
+}
+var malformed = () => refused2(
+  "is malformed or incomplete",
+  "Give the whole file, from its `-----BEGIN` line to its `-----END` line."
+);
+function checkForm(text2) {
+  if (/^-----BEGIN ENCRYPTED PRIVATE KEY-----$|^Proc-Type: 4,ENCRYPTED$|^DEK-Info:/m.test(text2))
+    throw encrypted();
+  if (/^(?:ssh-|ecdsa-|sk-)\S+ |^---- BEGIN SSH2 PUBLIC KEY|^-----BEGIN (?:\w+ )?PUBLIC KEY-----/.test(text2)) {
+    throw refused2("is a public key; the private one is needed", makeOne);
+  }
+  const otherForm = "`ssh-keygen -p -N '' -f FILE` turns FILE into OpenSSH's form.";
+  if (text2.startsWith("-----BEGIN PRIVATE KEY-----"))
+    throw refused2("is in the form PKCS#8, which is not supported", otherForm);
+  if (text2.startsWith("PuTTY-")) {
+    throw refused2(
+      "is in PuTTY's form, which is not supported",
+      "`puttygen FILE -O private-openssh-new -o NEW` converts it."
+    );
+  }
+}
+var encrypted = () => refused2(
+  "is encrypted with a passphrase, which nobody could type here",
+  "`ssh-keygen -p -N '' -f FILE` takes it off."
+);
+function parse6(text2) {
+  let result;
+  try {
+    result = import_ssh2_streams.default.utils.parseKey(text2);
+  } catch {
+    throw malformed();
+  }
+  if (result instanceof Error) {
+    if (/^Encrypted|cipher|kdf/i.test(result.message)) throw encrypted();
+    if (/^Unsupported (?:OpenSSH private key type|private key EC OID)/.test(result.message)) {
+      throw refused2("is of a type that cannot be used here", makeOne);
+    }
+    throw malformed();
+  }
+  if (!Array.isArray(result)) {
+    if (result === null) throw malformed();
+    return result;
+  }
+  const [key, second] = result;
+  if (key === void 0) throw malformed();
+  if (second !== void 0) throw refused2("is several keys in one", "Give one.");
+  return key;
+}
+function isWhole(key) {
+  const algorithm = key.type === "ssh-ed25519" ? null : "sha256";
+  const probe = Buffer.from("flight-launch");
+  try {
+    return (0, import_node_crypto3.verify)(algorithm, probe, key.getPublicPEM(), (0, import_node_crypto3.sign)(algorithm, probe, key.getPrivatePEM()));
+  } catch {
+    return false;
+  }
+}
+function bitsOf(key) {
+  const curve = /nistp([0-9]+)$/.exec(key.type)?.[1];
+  if (curve !== void 0) return Number(curve);
+  if (key.type === "ssh-ed25519") return 256;
+  try {
+    return (0, import_node_crypto3.createPublicKey)(key.getPublicPEM()).asymmetricKeyDetails?.modulusLength ?? 0;
+  } catch {
+    throw malformed();
+  }
+}
+
+// src/domain/host-keys.ts
+function knownHostName(host, port) {
+  return port === 22 ? host : `[${host}]:${port}`;
+}
+function parseHostKeys(text2) {
+  const keys = text2.split(/\r?\n/).flatMap((line) => {
+    const [name = "", type = "", key = "", ...rest] = line.split(" ");
+    if (rest.length > 0 || !/^[A-Za-z0-9_[]/.test(name)) return [];
+    const blob = Buffer.from(key, "base64");
+    if (!isOfType(blob, type) || blob.toString("base64") !== key) return [];
+    return [{ name, type, key, fingerprint: fingerprintOf(blob) }];
+  });
+  const single = new Map(keys.map((key) => [`${key.name} ${key.type} ${key.key}`, key]));
+  return [...single.values()].sort((one, other) => one.type.localeCompare(other.type));
+}
+function isOfType(blob, type) {
+  if (!/^[a-z][a-z0-9@.-]{1,63}$/.test(type) || blob.length < 4 + type.length) return false;
+  return blob.readUInt32BE(0) === type.length && blob.toString("latin1", 4, 4 + type.length) === type;
+}
+function knownHosts(keys) {
+  return keys.map(({ name, type, key }) => `${name} ${type} ${key}
+`).join("");
+}
+function changedHostKeys(pinned, found) {
+  const changed = [];
+  let same = false;
+  for (const before3 of pinned) {
+    const now2 = found.filter(({ type }) => type === before3.type);
+    if (now2.some(({ key }) => key === before3.key)) same = true;
+    else if (now2[0] !== void 0)
+      changed.push({ type: before3.type, pinned: before3.fingerprint, found: now2[0].fingerprint });
+  }
+  const [before2, now] = [pinned[0], found[0]];
+  if (changed.length > 0 || same || before2 === void 0 || now === void 0) return changed;
+  return [{ type: `${before2.type} to ${now.type}`, pinned: before2.fingerprint, found: now.fingerprint }];
+}
+
+// src/commands/setup-upstream.ts
+function wantedUpstream(given, keyGiven, stored2) {
+  if (given === void 0 && !keyGiven) return void 0;
+  const text2 = given ?? stored2;
+  if (text2 === void 0) {
+    throw new UsageError("a deploy key is for an upstream, and there is none", {
+      remedy: "Add `--upstream URL`."
+    });
+  }
+  const url2 = parseUpstreamUrl(text2);
+  if (keyGiven && url2.kind === "https") {
+    throw new UsageError(`${shownUrl(url2)} is not reached over ssh: it takes no deploy key`, {
+      remedy: "Leave out --deploy-key, or use the URL for ssh."
+    });
+  }
+  return { url: url2, keyGiven };
+}
+async function planUpstream(services, pipeline4, { url: url2, keyGiven }) {
+  if (url2.kind === "https") return { url: url2 };
+  const access2 = services.upstreamAccess(pipeline4);
+  const given = keyGiven ? parseDeployKey(await services.readInput()) : void 0;
+  const stored2 = await storedKey(access2, given !== void 0);
+  const key = given ?? stored2;
+  const keyIsStored = key !== void 0 && key.fingerprint === stored2?.fingerprint;
+  return { url: url2, access: { key, keyIsStored, ...await planHostKeys(services, pipeline4, url2) } };
+}
+async function storedKey(access2, isReplaced) {
+  try {
+    return await access2.deployKey();
+  } catch (error62) {
+    if (isReplaced && error62 instanceof UserError) return void 0;
+    throw error62;
+  }
+}
+async function planHostKeys({ upstreamAccess }, pipeline4, { host, port }) {
+  const access2 = upstreamAccess(pipeline4);
+  const name = knownHostName(host, port);
+  const pinned = (await access2.hostKeys()).filter((key) => key.name === name);
+  const hostKeysArePinned = pinned.length > 0;
+  let found;
+  try {
+    found = await access2.scan(host, port);
+  } catch (error62) {
+    if (!(error62 instanceof UserError)) throw error62;
+    return { hostKeys: pinned, hostKeysArePinned, unseen: error62.message };
+  }
+  const changed = changedHostKeys(pinned, found);
+  if (changed.length > 0) {
+    throw new UserError(`${name} shows another host key than the one that is pinned`, {
+      details: changed.map((key) => `${key.type}: pinned ${key.pinned}, shown now ${key.found}`),
+      remedy: `Somebody may be in between. Only where its owner says that it was changed: \`dokku flight-launch:set ${pipeline4} upstream --unset\` forgets the pinned one; then set up again.`
+    });
+  }
+  return { hostKeys: hostKeysArePinned ? pinned : found, hostKeysArePinned };
+}
+function describeUpstream({ terminal }, { url: url2, access: access2 }) {
+  terminal.detail(`store ${shownUrl(url2)} as the upstream`);
+  if (access2 === void 0) return;
+  const { key, keyIsStored, hostKeys, hostKeysArePinned, unseen } = access2;
+  if (unseen !== void 0) terminal.detail(`pin no host key: ${unseen}`);
+  else {
+    for (const { type, fingerprint } of hostKeys) {
+      terminal.detail(`${hostKeysArePinned ? "keep" : "pin"} the host key ${type} ${fingerprint}`);
+    }
+  }
+  if (key === void 0) terminal.detail("make a deploy key (ed25519)");
+  else terminal.detail(`${keyIsStored ? "keep" : "store"} the deploy key ${key.type} ${key.fingerprint}`);
+}
+async function applyUpstream(services, pipeline4, { url: url2, access: access2 }) {
+  const { store, terminal } = services;
+  const key = access2 === void 0 ? void 0 : await storeAccess(services, pipeline4, access2);
+  const current = await store.pipeline(pipeline4);
+  if (current.settings.upstream !== url2.url) {
+    await store.savePipeline({ ...current, settings: { ...current.settings, upstream: url2.url } });
+  }
+  terminal.step(`Upstream ${shownUrl(url2)}`);
+  if (access2 === void 0 || key === void 0) return;
+  const pinned = access2.hostKeysArePinned ? "pinned before" : "pinned now: compare it with what the host publishes";
+  for (const { type, fingerprint } of access2.hostKeys) {
+    terminal.detail(`host key ${type} ${fingerprint} (${pinned})`);
+  }
+  const whence = access2.key === void 0 ? "made now" : access2.keyIsStored ? "as before" : "as given";
+  terminal.step(`Deploy key ${key.type} ${key.fingerprint} (${whence})`);
+  terminal.detail(`${key.publicLine} ${deployKeyComment(pipeline4)}`);
+  terminal.detail("add this key with write access to the upstream");
+  if (access2.unseen === void 0) return;
+  terminal.warn(`flight-launch: ${access2.unseen}`);
+  terminal.warn(
+    access2.hostKeysArePinned ? "What was pinned before stays." : "No host key is pinned, so nothing can be released yet: run this again once the host can be reached."
+  );
+}
+async function storeAccess(services, pipeline4, plan) {
+  const access2 = services.upstreamAccess(pipeline4);
+  if (!plan.hostKeysArePinned) {
+    if (plan.hostKeys.length > 0) await access2.pinHostKeys(plan.hostKeys);
+    else await access2.forgetHostKeys();
+  }
+  if (plan.key === void 0) return access2.makeDeployKey();
+  if (!plan.keyIsStored) await access2.saveDeployKey(plan.key);
+  return plan.key;
+}
+
 // src/commands/setup.ts
-var usage13 = "setup NAME [--staging APP] [--production APP] [--build-dir DIR] [--dry-run]";
+var usage13 = "setup NAME [--staging APP] [--production APP] [--build-dir DIR] [--upstream URL] [--deploy-key] [--dry-run]";
 var setup = {
   usage: usage13,
   about: "Create a pipeline or bring it up to date",
   help: [
     "Creates what is missing: the pipeline and its two apps (NAME-staging and NAME where no others are named).",
     "Sets the apps' build-dir to the server's folder (DIR; `server` where not named) and their deploy branch.",
-    "It may be run again at any time; what is right already stays."
+    "It may be run again at any time; what is right already stays.",
+    "",
+    "With --upstream it stores where releases are pushed to: ssh://git@HOST/PATH, git@HOST:PATH or https://HOST/PATH.",
+    "Over ssh it pins the host keys of HOST, makes a deploy key unless there is one, and prints its public half,",
+    "which has to be added upstream with write access. With --deploy-key the private key comes by standard input:",
+    "  ssh dokku@HOST flight-launch:setup NAME --upstream URL --deploy-key < FILE",
+    "It has to be without a passphrase: ed25519, ecdsa, or rsa of 2048 bits or more.",
+    "A host key that changed is refused; `flight-launch:set NAME upstream --unset` forgets the pinned ones."
   ],
   async run(services, args) {
     const given = parseArguments(`flight-launch:${usage13}`, args, {
       required: ["NAME"],
-      values: ["staging", "production", "build-dir"],
-      flags: ["dry-run"]
+      values: ["staging", "production", "build-dir", "upstream"],
+      flags: ["deploy-key", "dry-run"]
     });
     const name = given.positional("NAME") ?? "";
     checkPipelineName(name);
@@ -33592,13 +47793,24 @@ var setup = {
       staging: given.value("staging"),
       production: given.value("production")
     });
+    const upstream = wantedUpstream(
+      given.value("upstream"),
+      given.flag("deploy-key"),
+      pipeline4.settings.upstream
+    );
     const missing = await check2(services, pipeline4);
+    const plan = {
+      pipeline: pipeline4,
+      missing,
+      buildDir,
+      upstream: upstream === void 0 ? void 0 : await planUpstream(services, name, upstream)
+    };
     if (given.flag("dry-run")) {
-      describe8(services, pipeline4, missing, buildDir);
+      describe8(services, plan);
       return;
     }
     await services.store.savePipeline(pipeline4);
-    await services.locks.pipeline(name, "setup", () => apply(services, pipeline4, missing, buildDir));
+    await services.locks.pipeline(name, "setup", () => apply(services, plan));
   }
 };
 function checkBuildDir(text2) {
@@ -33652,7 +47864,8 @@ async function check2({ store, dokku }, pipeline4) {
     remedy: "An app is in one pipeline at most: name another app, or `dokku flight-launch:unlink` the other pipeline."
   });
 }
-function describe8({ terminal }, pipeline4, missing, buildDir) {
+function describe8(services, { pipeline: pipeline4, missing, buildDir, upstream }) {
+  const { terminal } = services;
   terminal.header(`flight-launch:setup ${pipeline4.name} would`);
   for (const app of missing) terminal.detail(`create app ${app}`);
   for (const stage of stages) {
@@ -33660,8 +47873,9 @@ function describe8({ terminal }, pipeline4, missing, buildDir) {
       `make ${pipeline4[stage]} the ${stage} app: build-dir ${buildDir}; deploy branch as it is now`
     );
   }
+  if (upstream !== void 0) describeUpstream(services, upstream);
 }
-async function apply(services, pipeline4, missing, buildDir) {
+async function apply(services, { pipeline: pipeline4, missing, buildDir, upstream }) {
   const { dokku, store, terminal } = services;
   terminal.header(`Setting up pipeline ${pipeline4.name}`);
   const branches = /* @__PURE__ */ new Map();
@@ -33678,6 +47892,7 @@ async function apply(services, pipeline4, missing, buildDir) {
     branches.set(app, branch3);
     terminal.step(`${app} is the ${stage} app: build-dir ${buildDir}, deploy branch ${branch3}`);
   }
+  if (upstream !== void 0) await applyUpstream(services, pipeline4.name, upstream);
   await explainNext(services, pipeline4, branches);
 }
 async function explainNext(services, pipeline4, branches) {
@@ -34905,11 +49120,11 @@ function say3({ services, pipeline: pipeline4, record: record3 }, entry, at3 = s
 
 // src/wiring.ts
 var import_node_os7 = require("node:os");
-var import_node_path23 = require("node:path");
-var import_promises32 = require("node:timers/promises");
+var import_node_path24 = require("node:path");
+var import_promises33 = require("node:timers/promises");
 
 // src/adapters/client-builder.ts
-var import_node_crypto3 = require("node:crypto");
+var import_node_crypto4 = require("node:crypto");
 var import_node_fs4 = require("node:fs");
 var import_promises4 = require("node:fs/promises");
 var import_promises5 = require("node:stream/promises");
@@ -35849,7 +50064,7 @@ var ContainerClientBuilder = class {
       if (kept.length > keptLines) kept.shift();
       log(line);
     }, proxySecrets(plan.proxy));
-    let refused2;
+    let refused3;
     try {
       child.stderr.resume();
       for await (const chunk of child.stdout) {
@@ -35861,17 +50076,17 @@ var ContainerClientBuilder = class {
       await child.done;
     } catch (error62) {
       if (!(error62 instanceof ProcessError)) throw error62;
-      if (error62.failure.stderr.includes("Error response from daemon")) refused2 = error62;
+      if (error62.failure.stderr.includes("Error response from daemon")) refused3 = error62;
     } finally {
       clearTimeout(timer);
     }
     this.signal?.throwIfAborted();
     if (stopped !== void 0) throw explainFailure(plan, phase, stopped, kept);
-    if (refused2 !== void 0) {
+    if (refused3 !== void 0) {
       throw new BuildFailure("The container of the client build could not be started", true, {
         remedy: "See what the Docker engine says about it.",
-        details: [printable(refused2.failure.stderr.trim(), 1e3)],
-        cause: refused2
+        details: [printable(refused3.failure.stderr.trim(), 1e3)],
+        cause: refused3
       });
     }
     const state = parseState(await this.docker.run(inspectState(container2)));
@@ -35905,7 +50120,7 @@ var ContainerClientBuilder = class {
     };
     const child = this.docker.stream(copyOut(plan, container2, output2), this.#abortable());
     child.stderr.resume();
-    const hash3 = (0, import_node_crypto3.createHash)("sha256");
+    const hash3 = (0, import_node_crypto4.createHash)("sha256");
     let bytes = 0;
     let files = 0;
     const artifact = async function* () {
@@ -36015,7 +50230,7 @@ function capital2(text2) {
 }
 
 // src/adapters/image-archive.ts
-var import_node_crypto4 = require("node:crypto");
+var import_node_crypto5 = require("node:crypto");
 var import_node_fs10 = require("node:fs");
 var import_promises17 = require("node:fs/promises");
 var import_node_os4 = require("node:os");
@@ -39233,7 +53448,7 @@ function prettyMilliseconds(milliseconds, options) {
     throw new TypeError("Expected a finite number or bigint");
   }
   options = { ...options };
-  const sign = milliseconds < 0 ? "-" : "";
+  const sign2 = milliseconds < 0 ? "-" : "";
   milliseconds = milliseconds < 0 ? -milliseconds : milliseconds;
   if (options.colonNotation) {
     options.compact = false;
@@ -39313,13 +53528,13 @@ function prettyMilliseconds(milliseconds, options) {
     }
   }
   if (result.length === 0) {
-    return sign + "0" + (options.verbose ? " milliseconds" : "ms");
+    return sign2 + "0" + (options.verbose ? " milliseconds" : "ms");
   }
   const separator = options.colonNotation ? ":" : " ";
   if (typeof options.unitCount === "number") {
     result = result.slice(0, Math.max(options.unitCount, 1));
   }
-  return sign + result.join(separator);
+  return sign2 + result.join(separator);
 }
 
 // node_modules/execa/lib/verbose/error.js
@@ -43051,7 +57266,7 @@ async function withoutFiles(saved, unwanted, reference, env, work) {
 }
 async function rewrite(file2, unwanted) {
   const filter = new TarFilter(unwanted);
-  const hash3 = (0, import_node_crypto4.createHash)("sha256");
+  const hash3 = (0, import_node_crypto5.createHash)("sha256");
   for await (const piece of filtered(file2, filter)) hash3.update(piece);
   if (!filter.dropped) return void 0;
   const aside = `${file2}.rewritten`;
@@ -43531,11 +57746,11 @@ var CommitSource = class {
   async entries(paths2) {
     return parseTree3(await this.git(["ls-tree", "-r", "-z", "--full-tree", this.commit, "--", ...paths2]));
   }
-  async read(entry, maxBytes) {
+  async read(entry, maxBytes2) {
     const size = Number(await this.git(["cat-file", "-s", entry.id]));
-    if (size > maxBytes) {
+    if (size > maxBytes2) {
       throw new UserError(
-        `${printable(entry.path)} is ${formatBytes(size)} large; at most ${formatBytes(maxBytes)} is read`
+        `${printable(entry.path)} is ${formatBytes(size)} large; at most ${formatBytes(maxBytes2)} is read`
       );
     }
     const { args, env } = await this.call(["cat-file", "blob", entry.id]);
@@ -43745,8 +57960,8 @@ var FileLocks = class {
     return (0, import_promises21.open)((0, import_node_path16.join)(folder2, name), "a+", 384);
   }
   /** False where another holds it and we do not wait. */
-  async take(file2, once10) {
-    const mode = once10 ? ["--nonblock", "--conflict-exit-code", String(conflict)] : [];
+  async take(file2, once11) {
+    const mode = once11 ? ["--nonblock", "--conflict-exit-code", String(conflict)] : [];
     const status2 = await runOnDescriptor("flock", ["--exclusive", ...mode, "3"], file2.fd, this.has.env);
     if (status2 !== 0 && status2 !== conflict) throw new Error(`flock exited with ${String(status2)}`);
     return status2 === 0;
@@ -43899,6 +58114,35 @@ var DetachedJobs = class {
   }
 };
 
+// src/adapters/input.ts
+var import_node_events16 = require("node:events");
+var maxBytes = 64 * 1024;
+async function readInput(stream2, timeoutMs = 6e4) {
+  const chunks = [];
+  let size = 0;
+  const late = new UserError(`standard input had no end within ${timeoutMs / 1e3} s`, {
+    remedy: "Send a file: `ssh HOST flight-launch:… < FILE`."
+  });
+  const timer = setTimeout(() => stream2.destroy(late), timeoutMs);
+  try {
+    stream2.on("data", (chunk) => {
+      size += chunk.length;
+      if (size <= maxBytes) chunks.push(chunk);
+      else stream2.destroy(new UserError(`standard input is larger than ${maxBytes / 1024} KiB`));
+    });
+    await (0, import_node_events16.once)(stream2, "end");
+  } finally {
+    clearTimeout(timer);
+    stream2.destroy();
+  }
+  if (size === 0) {
+    throw new UserError("standard input is empty", {
+      remedy: "Send a file: `ssh HOST flight-launch:… < FILE`."
+    });
+  }
+  return Buffer.concat(chunks).toString();
+}
+
 // src/adapters/log.ts
 var import_pino = __toESM(require_pino(), 1);
 function openLog(path6, context) {
@@ -43910,9 +58154,9 @@ function openLog(path6, context) {
 var import_promises25 = require("node:fs/promises");
 async function startOf(pid) {
   try {
-    const stat3 = await (0, import_promises25.readFile)(`/proc/${String(pid)}/stat`, "utf8");
+    const stat4 = await (0, import_promises25.readFile)(`/proc/${String(pid)}/stat`, "utf8");
     const boot = await (0, import_promises25.readFile)("/proc/sys/kernel/random/boot_id", "utf8");
-    const ticks = stat3.slice(stat3.lastIndexOf(")") + 2).split(" ")[19];
+    const ticks = stat4.slice(stat4.lastIndexOf(")") + 2).split(" ")[19];
     return ticks === void 0 ? void 0 : `${boot.trim()}:${ticks}`;
   } catch (error62) {
     if (isMissing(error62)) return void 0;
@@ -43922,7 +58166,7 @@ async function startOf(pid) {
 var systemProcesses = { startOf };
 
 // src/adapters/store.ts
-var import_node_crypto5 = require("node:crypto");
+var import_node_crypto6 = require("node:crypto");
 var import_node_fs11 = require("node:fs");
 var import_promises26 = require("node:fs/promises");
 var import_node_path19 = require("node:path");
@@ -44051,7 +58295,7 @@ var FileStore = class {
     return this.read(this.path(pipeline4, "artifacts", `${key}.json`), artifactRecord);
   }
   async artifactIntact(pipeline4, record3) {
-    const hash3 = (0, import_node_crypto5.createHash)("sha256");
+    const hash3 = (0, import_node_crypto6.createHash)("sha256");
     try {
       await (0, import_promises27.pipeline)((0, import_node_fs11.createReadStream)(this.artifactPath(pipeline4, record3.key)), hash3);
     } catch (error62) {
@@ -44227,39 +58471,6 @@ var FileReleases = class {
   }
 };
 
-// src/adapters/upstream-access.ts
-function sshCommand({ key, knownHosts, connectTimeout = 15 }) {
-  const options = {
-    // Not -i: where that file is missing, ssh tries the user's own keys.
-    IdentityFile: `"${sshPath(key)}"`,
-    IdentitiesOnly: "yes",
-    IdentityAgent: "none",
-    BatchMode: "yes",
-    PreferredAuthentications: "publickey",
-    PasswordAuthentication: "no",
-    KbdInteractiveAuthentication: "no",
-    StrictHostKeyChecking: "yes",
-    UserKnownHostsFile: `"${sshPath(knownHosts)}"`,
-    GlobalKnownHostsFile: "/dev/null",
-    // Only what setup pinned, under the upstream's own name; ssh neither adds to it nor asks for its address.
-    UpdateHostKeys: "no",
-    CheckHostIP: "no",
-    ConnectTimeout: String(connectTimeout),
-    ServerAliveInterval: "15",
-    ServerAliveCountMax: "4",
-    LogLevel: "ERROR"
-  };
-  const words = ["ssh", "-F", "/dev/null", "-a", "-x"];
-  for (const [name, value] of Object.entries(options)) words.push("-o", `${name}=${value}`);
-  return words.map(shellWord).join(" ");
-}
-function sshPath(path6) {
-  return path6.replaceAll("%", "%%");
-}
-function shellWord(word) {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
 // src/adapters/upstream.ts
 var import_promises29 = require("node:fs/promises");
 var import_node_os5 = require("node:os");
@@ -44302,7 +58513,7 @@ function parseMergeTree(output2) {
   return { tree: tree.trim(), conflicts: [...new Set(files.length > 0 ? files : told)] };
 }
 function parseRefusal(stdout, stderr) {
-  const refused2 = [];
+  const refused3 = [];
   let said = saidByServer(stderr);
   for (const line of stdout.split("\n")) {
     const match = /^!\t[^\t]*:([^\t:]+)\t\[([^\]]*)\](?: \((.*)\))?$/.exec(line);
@@ -44311,13 +58522,13 @@ function parseRefusal(stdout, stderr) {
     if (summary === "remote failure") return void 0;
     if (reason.startsWith("atomic push fail")) continue;
     if (summary === "remote rejected") {
-      refused2.push({ ref, reason: [printable(reason), ...said].join("; ") });
+      refused3.push({ ref, reason: [printable(reason), ...said].join("; ") });
       said = [];
     } else {
-      refused2.push({ ref, reason: reason === "stale info" ? "it moved on meanwhile" : printable(reason) });
+      refused3.push({ ref, reason: reason === "stale info" ? "it moved on meanwhile" : printable(reason) });
     }
   }
-  return refused2.length === 0 ? void 0 : { accepted: false, refused: refused2 };
+  return refused3.length === 0 ? void 0 : { accepted: false, refused: refused3 };
 }
 var mostLines = 10;
 function saidByServer(stderr) {
@@ -44519,14 +58730,14 @@ var UpstreamRepository = class {
       await (0, import_promises29.rm)(folder2, { recursive: true, force: true });
     }
   }
-  async commit({ tree, parents, message, by, at: at3, sign }) {
+  async commit({ tree, parents, message, by, at: at3, sign: sign2 }) {
     const signing = ["-c", "gpg.format=ssh", "-c", `user.signingKey=${this.uses.signingKey}`];
-    const args = [...sign ? [...signing, "commit-tree", "-S"] : ["commit-tree"], "-F", "-"];
+    const args = [...sign2 ? [...signing, "commit-tree", "-S"] : ["commit-tree"], "-F", "-"];
     const lineage = parents.flatMap((parent) => ["-p", parent]);
     const options = { env: identity4(by, at3), input: ended(message) };
     return (await this.git([...args, ...lineage, tree], options)).trim();
   }
-  async tag({ name, commit: commit2, message, by, at: at3, sign }) {
+  async tag({ name, commit: commit2, message, by, at: at3, sign: sign2 }) {
     const tagger = (await this.git(["var", "GIT_COMMITTER_IDENT"], { env: identity4(by, at3) })).trim();
     const header = `object ${commit2}
 type commit
@@ -44535,7 +58746,7 @@ tagger ${tagger}
 `;
     const unsigned = `${header}
 ${ended(message)}`;
-    const signature2 = sign ? await this.signature(unsigned) : "";
+    const signature2 = sign2 ? await this.signature(unsigned) : "";
     return (await this.git(["mktag"], { input: unsigned + signature2 })).trim();
   }
   async keep(name, object2) {
@@ -44641,41 +58852,184 @@ function identity4({ name, email: email3 }, at3) {
   };
 }
 
+// src/adapters/upstream-access.ts
+var import_promises30 = require("node:fs/promises");
+var import_node_path22 = require("node:path");
+function accessFiles(folder2) {
+  return {
+    key: (0, import_node_path22.join)(folder2, "deploy-key"),
+    publicKey: (0, import_node_path22.join)(folder2, "deploy-key.pub"),
+    knownHosts: (0, import_node_path22.join)(folder2, "known_hosts")
+  };
+}
+var FileUpstreamAccess = class {
+  constructor(has) {
+    this.has = has;
+    this.files = accessFiles(has.folder);
+  }
+  has;
+  files;
+  async deployKey() {
+    const text2 = await readIfThere(this.files.key);
+    if (text2 === void 0) return void 0;
+    try {
+      return parseDeployKey(text2.toString());
+    } catch (error62) {
+      if (!(error62 instanceof UserError)) throw error62;
+      throw new UserError(`${this.files.key} cannot be used: ${error62.message}`, {
+        remedy: `Store another one: \`ssh HOST flight-launch:setup ${this.has.pipeline} --deploy-key < FILE\`.`,
+        cause: error62
+      });
+    }
+  }
+  async makeDeployKey() {
+    const { folder: folder2, env } = this.has;
+    const aside = await (0, import_promises30.mkdtemp)((0, import_node_path22.join)(folder2, "deploy-key-"));
+    try {
+      const path6 = (0, import_node_path22.join)(aside, "key");
+      await run3("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", this.comment, "-f", path6], { env });
+      const key = parseDeployKey(await (0, import_promises30.readFile)(path6, "utf8"));
+      await this.saveDeployKey(key);
+      return key;
+    } finally {
+      await (0, import_promises30.rm)(aside, { recursive: true, force: true });
+    }
+  }
+  async saveDeployKey(key) {
+    await writeDurably(this.files.key, key.text);
+    await writeDurably(this.files.publicKey, `${key.publicLine} ${this.comment}
+`);
+  }
+  async scan(host, port) {
+    const { env, scanTimeout = 3e4 } = this.has;
+    const name = knownHostName(host, port);
+    const unseen = (why, cause) => new UserError(`${name} shows no host key${why === "" ? "" : `: ${printable(why)}`}`, { cause });
+    try {
+      const { stdout, stderr } = await runWithin(
+        scanTimeout,
+        "ssh-keyscan",
+        ["-T", "10", "-p", String(port), host],
+        { env }
+      );
+      const keys = parseHostKeys(stdout).map((key) => ({ ...key, name }));
+      if (keys.length === 0) throw unseen(complaint(stderr));
+      return keys;
+    } catch (error62) {
+      if (!(error62 instanceof ProcessError)) throw error62;
+      const { timedOut, stderr } = error62.failure;
+      throw unseen(timedOut ? `it does not answer within ${scanTimeout / 1e3} s` : complaint(stderr), error62);
+    }
+  }
+  async hostKeys() {
+    return parseHostKeys((await readIfThere(this.files.knownHosts))?.toString() ?? "");
+  }
+  async pinHostKeys(keys) {
+    await writeDurably(this.files.knownHosts, knownHosts(keys));
+  }
+  async forgetHostKeys() {
+    await (0, import_promises30.rm)(this.files.knownHosts, { force: true });
+    await syncFolder(this.has.folder);
+  }
+  async examine() {
+    const { key, knownHosts: knownHosts2 } = this.files;
+    const isKey = async () => {
+      try {
+        return await this.deployKey() !== void 0;
+      } catch (error62) {
+        if (error62 instanceof UserError) return false;
+        throw error62;
+      }
+    };
+    const areHostKeys = async () => (await this.hostKeys()).length > 0;
+    return [
+      { name: "deploy-key", path: key, state: await stateOf(key, isKey) },
+      { name: "known_hosts", path: knownHosts2, state: await stateOf(knownHosts2, areHostKeys) }
+    ];
+  }
+  get comment() {
+    return deployKeyComment(this.has.pipeline);
+  }
+};
+async function stateOf(path6, isWhole2) {
+  try {
+    const { mode } = await (0, import_promises30.stat)(path6);
+    if ((mode & 63) !== 0) return "exposed";
+  } catch (error62) {
+    if (isMissing(error62)) return "missing";
+    throw error62;
+  }
+  return await isWhole2() ? "fine" : "damaged";
+}
+function complaint(stderr) {
+  return stderr.split("\n").find((line) => line !== "" && !line.startsWith("#")) ?? "";
+}
+function sshCommand({ key, knownHosts: knownHosts2, connectTimeout = 15 }) {
+  const options = {
+    // Not -i: where that file is missing, ssh tries the user's own keys.
+    IdentityFile: `"${sshPath(key)}"`,
+    IdentitiesOnly: "yes",
+    IdentityAgent: "none",
+    BatchMode: "yes",
+    PreferredAuthentications: "publickey",
+    PasswordAuthentication: "no",
+    KbdInteractiveAuthentication: "no",
+    StrictHostKeyChecking: "yes",
+    UserKnownHostsFile: `"${sshPath(knownHosts2)}"`,
+    GlobalKnownHostsFile: "/dev/null",
+    // Only what setup pinned, under the upstream's own name; ssh neither adds to it nor asks for its address.
+    UpdateHostKeys: "no",
+    CheckHostIP: "no",
+    ConnectTimeout: String(connectTimeout),
+    ServerAliveInterval: "15",
+    ServerAliveCountMax: "4",
+    LogLevel: "ERROR"
+  };
+  const words = ["ssh", "-F", "/dev/null", "-a", "-x"];
+  for (const [name, value] of Object.entries(options)) words.push("-o", `${name}=${value}`);
+  return words.map(shellWord).join(" ");
+}
+function sshPath(path6) {
+  return path6.replaceAll("%", "%%");
+}
+function shellWord(word) {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
 // src/adapters/work-tree.ts
 var import_node_fs12 = require("node:fs");
-var import_promises30 = require("node:fs/promises");
+var import_promises31 = require("node:fs/promises");
 var import_node_os6 = require("node:os");
-var import_node_path22 = require("node:path");
-var import_promises31 = require("node:stream/promises");
+var import_node_path23 = require("node:path");
+var import_promises32 = require("node:stream/promises");
 async function keep(tar, path6) {
   const aside = `${path6}.partial`;
   try {
-    await (0, import_promises31.pipeline)(tar.stream, (0, import_node_fs12.createWriteStream)(aside, { mode: 384, flush: true }));
+    await (0, import_promises32.pipeline)(tar.stream, (0, import_node_fs12.createWriteStream)(aside, { mode: 384, flush: true }));
     await tar.done;
-    await (0, import_promises30.rename)(aside, path6);
+    await (0, import_promises31.rename)(aside, path6);
   } catch (error62) {
-    await (0, import_promises30.rm)(aside, { force: true });
+    await (0, import_promises31.rm)(aside, { force: true });
     throw error62;
   }
-  await syncFolder((0, import_node_path22.dirname)(path6));
+  await syncFolder((0, import_node_path23.dirname)(path6));
 }
 async function unpacked(env, path6, work) {
-  const folder2 = await (0, import_promises30.mkdtemp)((0, import_node_path22.join)((0, import_node_os6.tmpdir)(), "flight-launch-"));
+  const folder2 = await (0, import_promises31.mkdtemp)((0, import_node_path23.join)((0, import_node_os6.tmpdir)(), "flight-launch-"));
   try {
-    await (0, import_promises30.chmod)(folder2, 493);
+    await (0, import_promises31.chmod)(folder2, 493);
     await run3("tar", ["--extract", "--no-same-owner", `--directory=${folder2}`, `--file=${path6}`], { env });
     return await work(folder2);
   } finally {
-    await (0, import_promises30.rm)(folder2, { recursive: true, force: true });
+    await (0, import_promises31.rm)(folder2, { recursive: true, force: true });
   }
 }
 async function freeDisk(root) {
-  const { bavail, bsize } = await (0, import_promises30.statfs)(root);
+  const { bavail, bsize } = await (0, import_promises31.statfs)(root);
   return bavail * bsize;
 }
 function openWorkTree(root, env) {
   return {
-    read: (folder2, name) => readIfThere((0, import_node_path22.join)(folder2, name)),
+    read: (folder2, name) => readIfThere((0, import_node_path23.join)(folder2, name)),
     place: placeArtifact,
     keep,
     unpacked: (path6, work) => unpacked(env, path6, work),
@@ -44683,84 +59037,13 @@ function openWorkTree(root, env) {
   };
 }
 
-// src/domain/upstream-url.ts
-var userPart = "[A-Za-z0-9_][A-Za-z0-9_.+-]*";
-var hostPart = "[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|\\[[0-9A-Fa-f:.]+\\]";
-var sshForm = new RegExp(`^ssh://(?:(${userPart})@)?(${hostPart})(?::([0-9]{1,5}))?(/.*)$`, "i");
-var scpForm = new RegExp(`^(${userPart})@(${hostPart})():(.*)$`);
-var httpsForm = new RegExp(`^https://([^/@]*@)?(${hostPart})(?::([0-9]{1,5}))?(/.*)$`, "i");
-var refusedSchemes = /* @__PURE__ */ new Map([
-  ["http", "http is not encrypted"],
-  ["ftp", "ftp is not encrypted"],
-  ["git", "git's own protocol is not encrypted"],
-  ["file", "it is a file of this host"]
-]);
-function parseUpstreamUrl(text2) {
-  const refused2 = (problem2) => new UsageError(`the upstream cannot be ${quoted(withoutCredentials(text2))}: ${problem2}`, {
-    remedy: "Use `ssh://git@HOST/PATH`, `git@HOST:PATH` or `https://HOST/PATH`."
-  });
-  if (text2.startsWith("-")) throw refused2("git would take it for an option");
-  if (!/^[\x21-\x7e]{1,2000}$/.test(text2))
-    throw refused2("it takes 1 to 2000 printable ASCII characters, no spaces");
-  if (/^[A-Za-z0-9+.-]+::/.test(text2)) throw refused2("git would run a program for it");
-  const scheme = /^([A-Za-z0-9+.-]+):\/\/|^file:/.exec(text2)?.[0].replace(/:.*/, "").toLowerCase();
-  const form = scheme === void 0 ? scpForm : scheme === "ssh" ? sshForm : scheme === "https" ? httpsForm : void 0;
-  if (form === void 0) throw refused2(refusedSchemes.get(scheme ?? "") ?? "there is no such protocol");
-  const match = form.exec(text2);
-  if (match === null) throw refused2(whyMalformed(scheme, text2));
-  const [, user, bracketed = "", portGiven, path6 = ""] = match;
-  const problem = whyNoPath(path6) ?? whyNoPort(portGiven);
-  if (problem !== void 0) throw refused2(problem);
-  const host = bracketed.replace(/^\[(.*)\]$/, "$1").toLowerCase();
-  if (scheme === "https")
-    return {
-      kind: "https",
-      host,
-      url: text2,
-      shown: text2.replace(user ?? "", user === void 0 ? "" : "REDACTED@")
-    };
-  return {
-    kind: "ssh",
-    user,
-    host,
-    port: Number(portGiven === void 0 || portGiven === "" ? 22 : portGiven),
-    url: text2
-  };
-}
-function whyMalformed(scheme, text2) {
-  if (scheme === void 0) {
-    return text2.includes("@") ? "it is malformed" : "it names no user and host, or it is a folder of this host";
-  }
-  if (scheme === "ssh" && /^ssh:\/\/[^/]*:[^/]*@/i.test(text2)) return "over ssh there is no password";
-  return "it is malformed";
-}
-function whyNoPath(path6) {
-  if (/^\/*$/.test(path6)) return "it names no repository";
-  if (path6.startsWith("-")) return "its path begins with `-`";
-  if (/["'\\`$<>|;&*?#{}()[\]^!]/.test(path6)) return "its path holds a character with a meaning of its own";
-  if (/%(?![2-9a-f][0-9a-f])|%7f/i.test(path6))
-    return "its path holds a `%` that stands for no printable character";
-  return void 0;
-}
-function whyNoPort(port) {
-  if (port === void 0 || port === "") return void 0;
-  return Number(port) >= 1 && Number(port) <= 65535 ? void 0 : "a port is between 1 and 65535";
-}
-function shownUrl(url2) {
-  return url2.kind === "https" ? url2.shown : url2.url;
-}
-function withoutCredentials(text2) {
-  if (new RegExp(`^(?:ssh://)?${userPart}@[^@]*$`, "i").test(text2)) return text2;
-  return text2.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1REDACTED@");
-}
-
 // src/wiring.ts
 function openDataFolder(env, terminal, context) {
-  const root = (0, import_node_path23.join)(libRootOf(env), "data", "flight-launch");
+  const root = (0, import_node_path24.join)(libRootOf(env), "data", "flight-launch");
   return {
     root,
     store: new FileStore(root, terminal),
-    log: openLog((0, import_node_path23.join)(root, "flight-launch.log"), context)
+    log: openLog((0, import_node_path24.join)(root, "flight-launch.log"), context)
   };
 }
 function openServices({ root, store, log }, terminal, env, ending2, added = {}) {
@@ -44807,11 +59090,13 @@ function openServices({ root, store, log }, terminal, env, ending2, added = {}) 
     }),
     releases: new FileReleases(root),
     workTree: openWorkTree(root, children),
-    sleep: import_promises32.setTimeout,
+    sleep: import_promises33.setTimeout,
     clientBuilder: () => new ContainerClientBuilder(docker, terminal, systemClock, ending2),
     source: (app, commit2) => git.source(app, commit2),
     repository: git,
-    upstream: (pipeline4) => openUpstream(root, dokkuRoot, children, deployEnvironment(env), pipeline4)
+    upstream: (pipeline4) => openUpstream(root, dokkuRoot, children, deployEnvironment(env), pipeline4),
+    upstreamAccess: (pipeline4) => new FileUpstreamAccess({ folder: (0, import_node_path24.join)(root, "pipelines", pipeline4), pipeline: pipeline4, env: children }),
+    readInput: () => readInput(process.stdin)
   };
 }
 function openUpstream(root, dokkuRoot, env, deployEnv, { name, settings }) {
@@ -44821,19 +59106,19 @@ function openUpstream(root, dokkuRoot, env, deployEnv, { name, settings }) {
       remedy: `\`dokku flight-launch:setup ${name} --upstream URL\` sets one.`
     });
   }
-  const folder2 = (0, import_node_path23.join)(root, "pipelines", name);
-  const key = (0, import_node_path23.join)(folder2, "deploy-key");
+  const folder2 = (0, import_node_path24.join)(root, "pipelines", name);
+  const access2 = accessFiles(folder2);
   return new UpstreamRepository({
     pipeline: name,
-    gitDir: (0, import_node_path23.join)(folder2, "repo.git"),
+    gitDir: (0, import_node_path24.join)(folder2, "repo.git"),
     url: upstream,
     shownUrl: shownUrl(parseUpstreamUrl(upstream)),
     timeoutMs: upstreamTimeout * 1e3,
     env,
-    transport: { GIT_SSH_COMMAND: sshCommand({ key, knownHosts: (0, import_node_path23.join)(folder2, "known_hosts") }) },
+    transport: { GIT_SSH_COMMAND: sshCommand(access2) },
     dokkuRoot,
     deployEnv,
-    signingKey: key
+    signingKey: access2.key
   });
 }
 function libRootOf(env) {

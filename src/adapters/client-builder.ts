@@ -6,6 +6,7 @@ import { checkTree, maxEntries, type ArchiveRules } from '../domain/archive-rule
 import { BuildFailure, explainFailure, type Stopped } from '../domain/build-failure';
 import type { Artifact, ClientBuild } from '../domain/client-build';
 import * as plans from '../domain/container-plan';
+import { shortage, type Shortage } from '../domain/disk-room';
 import { ProcessError, UserError } from '../domain/errors';
 import { printable } from '../domain/paths';
 import type { ClientBuilder, Clock, Source, TarSource, Terminal } from '../domain/ports';
@@ -22,6 +23,8 @@ const keptLines = 100;
 /** Sources come from git, which has no such limit; it stops what would never end. */
 const maxSourceBytes = 64 * 1024 ** 3;
 const maxCaBytes = 4 * 1024 ** 2;
+/** Milliseconds between two looks at the free disk; one look costs some microseconds. */
+const roomInterval = 500;
 
 /** Builds clients in containers of the local or remote Docker engine that `docker` talks to. */
 export class ContainerClientBuilder implements ClientBuilder {
@@ -67,7 +70,6 @@ export class ContainerClientBuilder implements ClientBuilder {
     await this.sweep(plan.pipeline, plan.key);
     const inputs = [plan.folder, ...plan.inputs];
     checkTree(await source.entries(inputs), plan.folder);
-    await this.docker.run(plans.createVolume(plan), this.#abortable());
 
     const dependencies = await this.#installed(plan, source, log);
     const label = `Building the client (${printable(plan.command)})`;
@@ -123,6 +125,9 @@ export class ContainerClientBuilder implements ClientBuilder {
   /** Runs one phase in a container of its own, which is gone afterwards whatever happens. */
   async #phase<T>(work: PhaseWork, use: (container: string) => Promise<T>): Promise<T> {
     const { plan, phase, image } = work;
+    const short = await this.#makeRoom(plan);
+    if (short !== undefined) throw explainFailure(plan, phase, short, []);
+    await this.docker.run(plans.createVolume(plan), this.#abortable());
     const container = (
       await this.docker.run(plans.createContainer(plan, phase, image, this.clock.now()), this.#abortable())
     ).trim();
@@ -136,12 +141,26 @@ export class ContainerClientBuilder implements ClientBuilder {
       await this.docker.run(plans.removeContainers([container])).catch((second: unknown) => {
         this.terminal.warn(`A container could not be removed: ${String(second)}`);
       });
+      await this.#makeRoom(plan).catch(() => undefined);
       throw this.signal?.aborted === true
         ? new UserError('The build of the client was stopped', { cause: error })
         : error;
     }
     await this.docker.run(plans.removeContainers([container]));
     return result;
+  }
+
+  /**
+   * Where the disk has too little room, the pipeline's cache goes: it may be what fills the disk, and is only there to
+   * save time. A cache that another build is using stays.
+   * @returns what there is too little of still
+   */
+  async #makeRoom({ pipeline }: ClientBuild): Promise<Shortage | undefined> {
+    if (shortage(await this.docker.room()) === undefined) return undefined;
+    await this.docker.removeVolume(plans.cacheVolume(pipeline)).catch((error: unknown) => {
+      if (!(error instanceof ProcessError)) throw error;
+    });
+    return shortage(await this.docker.room());
   }
 
   async #copyIn(work: PhaseWork, container: string): Promise<void> {
@@ -176,6 +195,17 @@ export class ContainerClientBuilder implements ClientBuilder {
       child.kill('SIGKILL');
     };
     const timer = setTimeout(stop, plan.limits.timeout * 1000, 'timeout');
+    // No storage driver limits all that a container writes: what is free of the disk is looked at instead.
+    const watch = setInterval(() => {
+      this.docker.room().then(
+        (room) => {
+          const short = shortage(room);
+          if (short !== undefined) stop(short);
+        },
+        // That nobody can tell is no reason to end a build.
+        () => undefined,
+      );
+    }, roomInterval);
     const kept: string[] = [];
     let bytes = 0;
     const lines = new LogLines((line) => {
@@ -199,6 +229,7 @@ export class ContainerClientBuilder implements ClientBuilder {
       if (error.failure.stderr.includes('Error response from daemon')) refused = error;
     } finally {
       clearTimeout(timer);
+      clearInterval(watch);
     }
     this.signal?.throwIfAborted();
     if (stopped !== undefined) throw explainFailure(plan, phase, stopped, kept);

@@ -1,10 +1,11 @@
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import type { ImageBuild } from '../domain/captured-image';
+import type { DiskRoom } from '../domain/disk-room';
 import type { ImageLayers } from '../domain/disk-use';
 import { ProcessError, UserError } from '../domain/errors';
 import type { ContainerInfo, Docker, ImageInfo } from '../domain/ports';
-import { hasCode } from './files';
+import { hasCode, roomOf } from './files';
 import { withoutFiles } from './image-archive';
 import { run, stream, type Environment, type Streaming } from './process';
 import { streamOf, TarWriter } from './tar';
@@ -34,6 +35,9 @@ const container = z.object({
 
 /** The Docker engine that the `docker` program talks to. */
 export class DockerEngine implements Docker {
+  /** Where the engine keeps its data, once that was asked for; undefined where it is on another host. */
+  #dataFolder: Promise<string | undefined> | undefined;
+
   /**
    * @param program name or path, `$DOCKER_BIN`
    * @param env whole environment of the program, `DOCKER_HOST` and the like included
@@ -67,6 +71,19 @@ export class DockerEngine implements Docker {
 
   async version(): Promise<string> {
     return (await this.run(['version', '--format', '{{.Server.Version}}'])).trim();
+  }
+
+  async room(): Promise<DiskRoom | undefined> {
+    this.#dataFolder ??= this.#findDataFolder();
+    const folder = await this.#dataFolder;
+    if (folder === undefined) return undefined;
+    try {
+      return await roomOf(folder);
+    } catch (error) {
+      // Also an engine behind a local socket may have files of its own, as in a virtual machine.
+      if (hasCode(error, 'ENOENT') || hasCode(error, 'EACCES')) return undefined;
+      throw error;
+    }
   }
 
   async image(reference: string): Promise<ImageInfo | undefined> {
@@ -146,6 +163,12 @@ export class DockerEngine implements Docker {
 
   async removeVolume(name: string): Promise<void> {
     await unlessAbsent(this.run(['volume', 'rm', name]));
+  }
+
+  async #findDataFolder(): Promise<string | undefined> {
+    const endpoint = await this.run(['context', 'inspect', '--format', '{{.Endpoints.docker.Host}}']);
+    if (!endpoint.startsWith('unix://')) return undefined;
+    return (await this.run(['info', '--format', '{{.DockerRootDir}}'])).trim();
   }
 
   /** Those that exist, in the order given. Docker prints them all, then fails for those that it did not find. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { DiskRoom } from '../domain/disk-room';
 
 /** Whether a file operation failed because the file is not there. ESRCH is what `/proc` says of a process just gone. */
 export function isMissing(error: unknown): boolean {
@@ -61,4 +62,10 @@ export async function syncFolder(path: string): Promise<void> {
   } finally {
     await folder.close();
   }
+}
+
+/** What is free of the file system that a folder is on. */
+export async function roomOf(folder: string): Promise<DiskRoom> {
+  const { bavail, bsize, files, ffree } = await statfs(folder);
+  return { bytes: bavail * bsize, files: files === 0 ? undefined : ffree };
 }

@@ -1,10 +1,10 @@
 import { createWriteStream } from 'node:fs';
-import { chmod, mkdtemp, rename, rm, statfs } from 'node:fs/promises';
+import { chmod, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pipeline as pipe } from 'node:stream/promises';
 import type { TarSource, WorkTree } from '../domain/ports';
-import { readIfThere, syncFolder } from './files';
+import { readIfThere, roomOf, syncFolder } from './files';
 import { run, type Environment } from './process';
 import { placeArtifact } from './tar';
 
@@ -33,11 +33,6 @@ async function unpacked<T>(env: Environment, path: string, work: (folder: string
   }
 }
 
-async function freeDisk(root: string): Promise<number> {
-  const { bavail, bsize } = await statfs(root);
-  return bavail * bsize;
-}
-
 /**
  * @param root folder of our data
  * @param env environment of children
@@ -48,6 +43,6 @@ export function openWorkTree(root: string, env: Environment): WorkTree {
     place: placeArtifact,
     keep,
     unpacked: (path, work) => unpacked(env, path, work),
-    freeDisk: () => freeDisk(root),
+    freeDisk: async () => (await roomOf(root)).bytes,
   };
 }

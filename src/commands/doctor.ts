@@ -31,7 +31,7 @@ export const doctor: Command = {
     const { terminal, workTree } = services;
     const freeDisk = await workTree.freeDisk();
     const { version: docker, findings } = await examineDocker(services);
-    findings.push(...examineHost(freeDisk));
+    findings.push(...examineHost(freeDisk, docker === undefined ? undefined : await services.docker.room()));
     // Nothing is known of containers and images without the engine.
     const pipelines = docker === undefined ? [] : await visiblePipelines(services, 'doctor');
     for (const pipeline of pipelines) {

@@ -1,7 +1,9 @@
 import type { ClientBuild } from './client-build';
 import { hasNetwork, phaseCommand, type ContainerState, type Phase } from './container-plan';
+import { neededFiles, type Shortage } from './disk-room';
 import { UserError, type UserErrorOptions } from './errors';
 import { printable } from './paths';
+import { neededDisk } from './promotion';
 import { formatBytes, formatDuration } from './units';
 
 /** A phase of a client build that failed. */
@@ -17,7 +19,7 @@ export class BuildFailure extends UserError {
 }
 
 /** Why we ended a phase ourselves. */
-export type Stopped = 'timeout' | 'log';
+export type Stopped = 'timeout' | 'log' | Shortage;
 
 const shownLines = 20;
 
@@ -48,6 +50,13 @@ export function explainFailure(
     return fail(`ran past its limit of ${formatDuration(limits.timeout * 1000)}`, raise('build-timeout'));
   }
   if (ended === 'log') return fail(`printed more than ${formatBytes(limits.log)}`, raise('log-limit'));
+  if (ended === 'disk' || ended === 'files') {
+    const floor = ended === 'disk' ? formatBytes(neededDisk) : `${neededFiles} files`;
+    return fail(
+      `cannot go on: less than ${floor} are free where Docker keeps its data, and the deploy needs as much`,
+      `Make it write less, or free some space there (flight-launch:prune ${plan.pipeline} removes what is no longer needed), and push again.`,
+    );
+  }
   // Node gives up by itself shortly before the engine would end it.
   if (ended.outOfMemory || printed(/JavaScript heap out of memory/)) {
     return fail(`needed more than its ${formatBytes(limits.memory)} of memory`, raise('memory'));

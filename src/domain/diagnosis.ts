@@ -1,3 +1,4 @@
+import { shortage, type DiskRoom } from './disk-room';
 import type { Live } from './live';
 import type { AccessFile } from './ports';
 import { neededDisk } from './promotion';
@@ -33,16 +34,19 @@ interface ExistingApp {
   image: boolean;
 }
 
-/** @param freeDisk bytes free for our files */
-export function examineHost(freeDisk: number): Finding[] {
-  if (freeDisk >= neededDisk) return [];
-  return [
-    {
-      subject: 'host',
-      problem: 'the disk is nearly full',
-      remedy: 'Free some space; `flight-launch:prune` removes what is no longer needed.',
-    },
-  ];
+/**
+ * @param freeDisk bytes free for our files
+ * @param engine what is free where Docker keeps its data, undefined where that is not known
+ */
+export function examineHost(freeDisk: number, engine: DiskRoom | undefined): Finding[] {
+  const finding = (problem: string): Finding => ({
+    subject: 'host',
+    problem,
+    remedy: 'Free some space; `flight-launch:prune` removes what is no longer needed.',
+  });
+  if (freeDisk < neededDisk) return [finding('the disk is nearly full')];
+  if (shortage(engine) !== undefined) return [finding('the disk where Docker keeps its data is nearly full')];
+  return [];
 }
 
 /** What would make a push, a promote or a rollback of the pipeline fail or go astray. */

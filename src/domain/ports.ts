@@ -5,6 +5,7 @@ import type { ImageBuild } from './captured-image';
 import type { Artifact, ClientBuild } from './client-build';
 import type { Changes, CommitLine } from './changes';
 import type { DeployKey } from './deploy-key';
+import type { DiskRoom } from './disk-room';
 import type { ImageLayers } from './disk-use';
 import type { ExitStatus } from './errors';
 import type { HostKey } from './host-keys';
@@ -91,6 +92,8 @@ export interface ContainerInfo {
 export interface Docker {
   /** Version of the engine. */
   version(): Promise<string>;
+  /** What is free where the engine keeps its data; undefined where that is no folder of this host. */
+  room(): Promise<DiskRoom | undefined>;
   /** Undefined where there is no such image. */
   image(reference: string): Promise<ImageInfo | undefined>;
   /** Those of the containers that exist, in the order given. */

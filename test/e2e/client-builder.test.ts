@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createReadStream } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rm, stat, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -12,7 +12,9 @@ import { placeArtifact, readTar, streamOf, TarWriter } from '../../src/adapters/
 import { childEnvironment } from '../../src/domain/environment';
 import type { ArchiveRules, Entry } from '../../src/domain/archive-rules';
 import type { Artifact, ClientBuild, ClientLimits } from '../../src/domain/client-build';
+import { neededFiles, type DiskRoom } from '../../src/domain/disk-room';
 import { UserError } from '../../src/domain/errors';
+import { neededDisk } from '../../src/domain/promotion';
 import type { Source, TarSource, Terminal, TreeEntry } from '../../src/domain/ports';
 import { assert, rejects, suite } from '../support/suite';
 
@@ -122,7 +124,7 @@ async function build(
     files?: Files;
     source?: Source;
   } = {},
-  options: { signal?: AbortSignal; trial?: Partial<Trial>; read?: false } = {},
+  options: { signal?: AbortSignal; trial?: Partial<Trial>; read?: false; engine?: DockerEngine } = {},
 ): Promise<Trial> {
   const { files, source, ...parts } = changes;
   const plan: ClientBuild = {
@@ -145,7 +147,7 @@ async function build(
   const terminal = new RecordingTerminal();
   const log: string[] = [];
   Object.assign(options.trial ?? {}, { terminal: terminal.lines, log });
-  const builder = new ContainerClientBuilder(docker, terminal, undefined, options.signal);
+  const builder = new ContainerClientBuilder(options.engine ?? docker, terminal, undefined, options.signal);
   const target = join(context.folder, 'artifact.tar');
   const repository = source ?? new MemorySource(files ?? { 'client/package.json': '{}' });
   const artifact = await builder.build(plan, repository, target, (line) => log.push(line));
@@ -535,6 +537,64 @@ test('I47, I20: an output over its limit', async (context) => {
   assert.match(large.remedy ?? '', 'output-limit');
   const huge = await rejects(build(context, 'mkdir dist; truncate -s 100G dist/huge'), UserError);
   assert.match(huge.message, 'larger than the output limit');
+});
+
+/** The real engine, on a disk that has what a deploy needs and little more, less what containers of ours wrote. */
+class CrampedEngine extends DockerEngine {
+  override async room(): Promise<DiskRoom> {
+    const [container] = await containers();
+    // `ps --size` would hold up the engine; where nothing runs yet or any more, nothing is counted.
+    const counted = container === undefined ? [] : await listed('exec', container, 'sh', '-c', count);
+    return { bytes: 2 * neededDisk, files: neededFiles + 500 - Number(counted[0] ?? 0) };
+  }
+}
+const count = 'find /workspace /tmp -type f | wc -l';
+
+test('I47, F31: small files that fill the disk end the build, with one reason and no repeat', async (context) => {
+  const engine = new CrampedEngine('docker', environment);
+  const trial: Partial<Trial> = {};
+  const fill = 'echo begun; mkdir dist; i=0; while :; do echo > dist/$i; i=$((i+1)); done';
+  const error = await rejects(build(context, fill, {}, { engine, trial }), UserError);
+  assert.match(error.message, 'cannot go on: less than 20000 files are free where Docker keeps its data');
+  assert.match(error.remedy ?? '', `flight-launch:prune ${pipeline}`);
+  assert.equal(trial.log, ['begun']);
+  const { entries } = await build(context, 'mkdir dist; echo ok > dist/a', {}, { engine });
+  assert.is(entries.get('a'), 'ok\n');
+});
+
+test('F31: a disk that has no room to begin with: no container starts, and the cache makes room', async (context) => {
+  const volumes = () => listed('volume', 'ls', '--quiet', '--filter', `name=flight-launch-${pipeline}-cache`);
+  class FullEngine extends DockerEngine {
+    override room = (): Promise<DiskRoom> => Promise.resolve({ bytes: neededDisk - 1, files: undefined });
+  }
+  class CachedFullEngine extends DockerEngine {
+    override room = async (): Promise<DiskRoom> => ({
+      bytes: (await volumes()).length > 0 && (await containers()).length === 0 ? 0 : 2 ** 40,
+      files: undefined,
+    });
+  }
+  await build(context, 'mkdir dist; echo ok > dist/a');
+  const keep = 'test -e /workspace/.cache/kept || echo empty; mkdir dist; echo ok > dist/a';
+  await build(context, `touch /workspace/.cache/kept; ${keep}`);
+  const trial: Partial<Trial> = {};
+  const engine = new CachedFullEngine('docker', environment);
+  await build(context, keep, {}, { engine, trial });
+  assert.equal(trial.log, ['empty']);
+
+  const full = build(context, 'echo begun', {}, { engine: new FullEngine('docker', environment), trial });
+  assert.match((await rejects(full, UserError)).message, 'less than 256.0 MB are free');
+  assert.equal(trial.log, []);
+});
+
+test('the room that is looked at is that of the disk where the engine keeps its data, if it is one of this host', async () => {
+  const [folder] = await listed('info', '--format', '{{.DockerRootDir}}');
+  const { bavail, bsize, ffree } = await statfs(folder ?? '');
+  const room = await docker.room();
+  // Other builds write meanwhile.
+  assert.ok(Math.abs((room?.bytes ?? 0) - bavail * bsize) < 5e9, `${room?.bytes} bytes`);
+  assert.ok(Math.abs((room?.files ?? 0) - ffree) < 1e6, `${room?.files} files`);
+  const remote = new DockerEngine('docker', { ...environment, DOCKER_HOST: 'tcp://127.0.0.1:1' });
+  assert.is(await remote.room(), undefined);
 });
 
 test('I23, I24, I25, I29: odd names and modes are taken', async (context) => {

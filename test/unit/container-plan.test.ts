@@ -260,6 +260,13 @@ test('a failed phase: why, what to do, and whether a repeat may mend it', () => 
       false,
     ],
     [
+      [plan, 'build', 'disk', []],
+      'cannot go on: less than 256.0 MB are free where Docker keeps its data',
+      'flight-launch:prune shop',
+      false,
+    ],
+    [[plan, 'install', 'files', []], 'less than 20000 files are free', 'flight-launch:prune shop', false],
+    [
       [plan, 'build', { ...exited, outOfMemory: true }, []],
       'more than its 2.0 GB of memory',
       'set shop memory',

@@ -26,11 +26,18 @@ const found = (...apps: AppFacts[]) =>
 test('a pipeline in order, and a host with room, yield nothing', () => {
   assert.equal(found(app({ app: 'shop-staging' }), app()), []);
   assert.equal(found(app({ live: { state: 'not-deployed' }, image: false })), []);
-  assert.equal(examineHost(2 ** 40), []);
+  const room = { bytes: 2 ** 40, files: 2 ** 20 };
+  assert.equal(examineHost(2 ** 40, room), []);
+  assert.equal(examineHost(2 ** 40, undefined), []);
 });
 
 test('a host without room is told', () => {
-  assert.is(examineHost(1024)[0]?.problem, 'the disk is nearly full');
+  const told = (...args: Parameters<typeof examineHost>) =>
+    examineHost(...args).map(({ problem }) => problem);
+  const short = { bytes: 2 ** 40, files: 100 };
+  assert.equal(told(1024, undefined), ['the disk is nearly full']);
+  assert.equal(told(2 ** 40, short), ['the disk where Docker keeps its data is nearly full']);
+  assert.equal(told(1024, short), ['the disk is nearly full']);
 });
 
 test('of an app that is gone nothing else is said', () => {

@@ -1,4 +1,4 @@
-import type { DeployNote } from '../domain/build';
+import type { BuildRecord, DeployNote } from '../domain/build';
 import type { AppContainer, Live } from '../domain/live';
 import { describeJob } from '../domain/job';
 import { stages, type Pipeline, type Stage } from '../domain/pipeline';
@@ -7,7 +7,7 @@ import type { Changes } from '../domain/changes';
 import { formatAge, formatCount } from '../domain/units';
 import { pendingChanges } from '../operations/changes';
 import { unfinishedJob } from '../operations/job-runs';
-import { appContainers, deployUnderWay, findLive } from '../operations/live';
+import { appContainers, deployUnderWay, findLive, releasedBuild } from '../operations/live';
 import { parseArguments, wantsJson } from './arguments';
 import type { Command } from './command';
 import { readPipeline } from './pipeline-argument';
@@ -64,6 +64,8 @@ interface StageView {
   exists: boolean;
   live: Live;
   containers: AppContainer[];
+  /** What was released there, where nothing of it runs. */
+  released: BuildRecord | undefined;
   deployBranch: string | undefined;
   underWay: DeployNote | undefined;
 }
@@ -72,12 +74,14 @@ async function view(services: Services, pipeline: Pipeline, stage: Stage): Promi
   const { dokku } = services;
   const app = pipeline[stage];
   const exists = await dokku.appExists(app);
+  const containers = exists ? await appContainers(services, app) : [];
   return {
     stage,
     app,
     exists,
     live: exists ? await findLive(services, pipeline.name, app, stage) : { state: 'not-deployed' },
-    containers: exists ? await appContainers(services, app) : [],
+    containers,
+    released: containers.length > 0 ? undefined : await releasedBuild(services, pipeline.name, app, stage),
     deployBranch: exists ? await dokku.deployBranch(app) : undefined,
     underWay: await deployUnderWay(services, app),
   };
@@ -116,11 +120,15 @@ function show({ terminal, clock }: Services, pipeline: Pipeline, views: readonly
   }
 }
 
-function describeLive({ stage, app, exists, live, containers }: StageView, now: number): string[] {
+function describeLive({ stage, app, exists, live, containers, released }: StageView, now: number): string[] {
   if (!exists) return [`does not exist; \`dokku flight-launch:setup\` creates it again`];
   switch (live.state) {
     case 'not-deployed':
-      return ['nothing is deployed yet'];
+      return [
+        released === undefined
+          ? 'nothing is deployed yet'
+          : `no process runs; \`dokku ps:scale ${app}\` starts build ${released.name}: commit ${released.commit.slice(0, 8)}`,
+      ];
     case 'foreign':
       return ['runs a version that was not deployed through flight-launch'];
     case 'mixed':

@@ -154,12 +154,16 @@ export type Switched = 'all' | 'none' | 'some';
  * Looks at every container (H24): a deploy that failed may have switched some processes, or not have started one that
  * was not there before.
  * @param expected processes (`web.1`) that the release has to leave
+ * @param image the build that the app's image carries, where nothing says that its release failed; it counts for an app
+ * of which no process has to run, since no container tells of that
  */
 export function howFar(
   containers: readonly AppContainer[],
   expected: readonly string[],
   build: string,
+  image?: string,
 ): Switched {
+  if (containers.length === 0 && expected.length === 0) return image === build ? 'all' : 'none';
   const switched = containers.filter((container) => container.build === build).map(({ process }) => process);
   if (switched.length === 0) return 'none';
   const all =

@@ -13,7 +13,7 @@ import type { Before, JournalEntry, PromotionJob } from '../domain/job';
 import { lastStep } from '../domain/journal';
 import { howFar } from '../domain/promotion';
 import type { Services } from '../domain/ports';
-import { appContainers, noteLive, runsFully } from '../operations/live';
+import { appContainers, imageBuild, noteLive, runsFully } from '../operations/live';
 import { applyRetention, findRemovable, promotedRef } from '../operations/retention';
 
 type Result = keyof typeof exits;
@@ -192,12 +192,14 @@ async function nameImage({ services, app, record }: Work, image: string): Promis
 /** Ends the job by what the containers run: nothing else tells how far a release got (H20, H24). */
 async function conclude(work: Work, before: Before, dokkuPid: number): Promise<Ended> {
   const { services, pipeline, app, job } = work;
-  const released = lastStep(await services.jobs.journal(pipeline, job.id), 'released');
-  // A release that succeeded started all that it had to.
-  const expected = released?.status === 0 ? [] : await services.dokku.processes(app, dokkuPid);
-  switch (howFar(await appContainers(services, app), expected, job.build)) {
+  const succeeded = lastStep(await services.jobs.journal(pipeline, job.id), 'released')?.status === 0;
+  const containers = await appContainers(services, app);
+  // A release that succeeded started all that it had to; it also does where it lacked the image, and started nothing.
+  const expected = succeeded && containers.length > 0 ? [] : await services.dokku.processes(app, dokkuPid);
+  const image = succeeded ? await imageBuild(services, app) : undefined;
+  switch (howFar(containers, expected, job.build, image)) {
     case 'all':
-      return finish(work);
+      return finish(work, containers.length > 0);
     case 'none':
       await putBack(work, before, dokkuPid);
       return end(work, 'put-back', `${app} goes on with the version that it had.`);
@@ -206,7 +208,7 @@ async function conclude(work: Work, before: Before, dokkuPid: number): Promise<E
   }
 }
 
-async function finish(work: Work): Promise<Ended> {
+async function finish(work: Work, runs: boolean): Promise<Ended> {
   const { services, pipeline, app, record } = work;
   const { dokku, repository, store, terminal } = services;
   const { staging } = await store.pipeline(pipeline);
@@ -218,7 +220,11 @@ async function finish(work: Work): Promise<Ended> {
   await dokku.setDeploySource(app, buildSourceType, record.name);
   await noteLive(services, pipeline, 'production', record);
   await untagFormer(work);
-  terminal.step(`Build ${record.name} is live on ${app}`);
+  terminal.step(
+    runs
+      ? `Build ${record.name} is live on ${app}`
+      : `Build ${record.name} is on ${app}, all of whose processes are scaled to 0: nothing runs`,
+  );
   return end(work, 'live', undefined);
 }
 

@@ -1,3 +1,4 @@
+import { appImage } from '../domain/app-image';
 import { buildLabel, commitLabel, historyOf, type BuildRecord, type DeployNote } from '../domain/build';
 import { exitStatus, UserError } from '../domain/errors';
 import { liveBuild, type AppContainer, type Live } from '../domain/live';
@@ -19,6 +20,14 @@ export async function appContainers(
     const { running, image, labels } = container;
     return [{ process, id, running, image, build: labels[buildLabel], commit: labels[commitLabel] }];
   });
+}
+
+/** The build that the image carries from which Dokku starts the app's next containers. */
+export async function imageBuild(
+  { docker }: Pick<Services, 'docker'>,
+  app: string,
+): Promise<string | undefined> {
+  return (await docker.image(appImage(app)))?.labels[buildLabel];
 }
 
 /** The deploy that is under way; a note whose process has gone was left by one that failed, and is removed. */
@@ -58,10 +67,11 @@ export async function runsFully(
   build: string,
 ): Promise<boolean> {
   const running = (await appContainers(services, production)).filter((container) => container.running);
-  if (howFar(running, [], build) !== 'all') return false;
+  const image = await imageBuild(services, production);
+  if (howFar(running, [], build, image) !== 'all') return false;
   const expected = await services.dokku.processes(production, process.pid);
   const last = (await services.store.history(name)).findLast(({ app }) => app === production);
-  return howFar(running, expected, build) === 'all' && last?.result !== 'mixed';
+  return howFar(running, expected, build, image) === 'all' && last?.result !== 'mixed';
 }
 
 /**
@@ -82,6 +92,18 @@ export async function findLive(
   // A build of the other app came by a promote, whose job notes it once it is live in full.
   if (record.app !== app) return { ...live, record };
   return { ...live, record: await recordDeploy(services, pipeline, stage, record) };
+}
+
+/** For an app without a running process: the build that it would start, which was released there. */
+export async function releasedBuild(
+  services: Pick<Services, 'docker' | 'store'>,
+  pipeline: string,
+  app: string,
+  stage: Stage,
+): Promise<BuildRecord | undefined> {
+  const build = await imageBuild(services, app);
+  const record = build === undefined ? undefined : await services.store.readableBuild(pipeline, build);
+  return record?.live[stage] === undefined ? undefined : record;
 }
 
 /** Records that a push or rebuild went live, and in the history. */

@@ -280,4 +280,26 @@ test('F50 an image that was removed meanwhile is refused before anything, and ro
   assert.is(await snapshot(), before);
 });
 
+test('where all processes are scaled to 0, a promote that Dokku could release is none that failed', async () => {
+  await host.must('ps:scale', production, 'web=0', 'worker=0');
+  assert.is(await processes(), '');
+  await deploy('six');
+  const promoted = await host.must('flight-launch:promote');
+  assert.match(promoted.output, `${buildOf('six')} is on ${production}`);
+  assert.match(promoted.output, 'nothing runs');
+  assert.not.match(promoted.output, 'is live on');
+  assert.is(await processes(), '');
+  assert.is((await lastEntry()).result, 'live');
+  assert.match(await snapshot(), `branch ${await repository.head()}`);
+  const shown = await host.must('flight-launch:status');
+  assert.match(
+    shown.output,
+    `no process runs; \`dokku ps:scale ${production}\` starts build ${buildOf('six')}`,
+  );
+  assert.match((await host.must('flight-launch:promote')).output, 'nothing to do');
+  await host.must('ps:scale', production, 'web=1');
+  assert.match((await get(url)).body, 'six');
+  assert.is(await processes(), `web.1 true ${buildOf('six')}`);
+});
+
 test.run();

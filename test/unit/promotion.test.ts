@@ -7,7 +7,7 @@ import {
 } from '../../src/domain/app-image';
 import type { BuildRecord } from '../../src/domain/build';
 import { UserError } from '../../src/domain/errors';
-import { planPromotion, type PromotionFacts } from '../../src/domain/promotion';
+import { howFar, planPromotion, type PromotionFacts } from '../../src/domain/promotion';
 import { assert, suite } from '../support/suite';
 import { thrown } from '../support/thrown';
 
@@ -130,3 +130,33 @@ plan('all that stands in the way is told at once, with the status of a missing a
 });
 
 plan.run();
+
+const release = suite('how far a release got');
+
+const at = (process: string, of: string | undefined) => ({
+  process,
+  id: process,
+  running: true,
+  image: 'sha256:1',
+  build: of,
+});
+
+release('H24 all, none or some of the containers carry the build, or one is missing', () => {
+  assert.is(howFar([at('web.1', 'new'), at('worker.1', 'new')], ['web.1'], 'new'), 'all');
+  assert.is(howFar([at('web.1', 'old'), at('worker.1', undefined)], ['web.1'], 'new'), 'none');
+  assert.is(howFar([at('web.1', 'new'), at('worker.1', 'old')], ['web.1'], 'new'), 'some');
+  assert.is(howFar([at('web.1', 'new')], ['web.1', 'worker.1'], 'new'), 'some');
+});
+
+release('where nothing has to run, the image of a release that did not fail is all there is to tell', () => {
+  assert.is(howFar([], [], 'new', 'new'), 'all');
+  assert.is(howFar([], [], 'new', 'old'), 'none');
+  assert.is(howFar([], [], 'new'), 'none');
+});
+
+release('H20 the image alone is nothing where something has to run, or runs still', () => {
+  assert.is(howFar([], ['web.1'], 'new', 'new'), 'none');
+  assert.is(howFar([at('web.1', 'old')], [], 'new', 'new'), 'none');
+});
+
+release.run();

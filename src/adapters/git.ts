@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { ProcessError } from '../domain/errors';
 import { commitFormat, parseCommits, parseFiles, type Changes } from '../domain/changes';
 import type { Repository, Source } from '../domain/ports';
+import { namesIn } from './files';
 import { CommitSource, isolation, makeRepository, serveAnyCommit, type GitCall } from './git-reading';
 import { run, type Environment } from './process';
 
@@ -58,14 +59,18 @@ export class Git implements Repository {
     }
   }
 
-  async has(app: string, commit: string): Promise<boolean> {
-    try {
-      await run('git', ['cat-file', '-e', `${commit}^{commit}`], { env: this.appEnvironment(app) });
-      return true;
-    } catch (error) {
-      if (error instanceof ProcessError && error.failure.exitCode !== undefined) return false;
-      throw error;
+  has(app: string, commit: string): Promise<boolean> {
+    return this.hasObject(app, commit);
+  }
+
+  async isArriving(app: string, commit: string): Promise<boolean> {
+    const objects = join(this.uses.dokkuRoot, app, 'objects');
+    // `incoming-*` up to git 2.34. Git takes the folder away when the push ends.
+    const incoming = (await namesIn(objects)).filter((name) => /^(?:tmp_objdir-)?incoming-/.test(name));
+    for (const name of incoming) {
+      if (await this.hasObject(app, commit, { GIT_OBJECT_DIRECTORY: join(objects, name) })) return true;
     }
+    return false;
   }
 
   async fetch(from: string, to: string, commit: string, ref: string): Promise<void> {
@@ -91,6 +96,17 @@ export class Git implements Repository {
       removed: parseCommits(await log(`${to}..${from}`)),
       files: parseFiles(await git('diff-tree', '-r', '-z', '--no-renames', '--name-status', from, to)),
     };
+  }
+
+  private async hasObject(app: string, commit: string, objects: Environment = {}): Promise<boolean> {
+    try {
+      const env = { ...this.appEnvironment(app), ...objects };
+      await run('git', ['cat-file', '-e', `${commit}^{commit}`], { env });
+      return true;
+    } catch (error) {
+      if (error instanceof ProcessError && error.failure.exitCode !== undefined) return false;
+      throw error;
+    }
   }
 
   private appEnvironment(app: string): Environment {

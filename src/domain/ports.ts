@@ -496,6 +496,11 @@ export interface Repository {
   keep(app: string, ref: string, commit: string): Promise<void>;
   removeRef(app: string, ref: string): Promise<void>;
   has(app: string, commit: string): Promise<boolean>;
+  /**
+   * Whether a push that has not ended brings a commit to the app: until then git keeps it apart, where no other process
+   * finds it. Ask this before `has`, since the push may end in between.
+   */
+  isArriving(app: string, commit: string): Promise<boolean>;
   /** Brings a commit of one app into the repository of another, under a ref of ours. */
   fetch(from: string, to: string, commit: string, ref: string): Promise<void>;
   moveBranch(app: string, branch: string, commit: string): Promise<void>;

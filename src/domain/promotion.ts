@@ -26,6 +26,8 @@ export interface PromotionFacts extends ProductionFacts {
   serverTree: boolean;
   /** Whether its commit is in the repository of an app. */
   commit: boolean;
+  /** Whether the push that brings its commit has not ended, though the build may be live. */
+  arriving: boolean;
   /** Whether production runs that build already, with every process that it has to have. */
   isThere: boolean;
   stagingConfig: Configuration;
@@ -60,6 +62,12 @@ export function planPromotion(facts: PromotionFacts): PromotionPlan {
   else problems.push(...buildProblems(facts, build), ...environmentProblems(facts, build));
   if (facts.productionExists) problems.push(...productionProblems(facts, build?.server.folder));
   if (facts.freeDisk < neededDisk) problems.push('the disk is nearly full; free some space');
+  if (build !== undefined && isToCome(facts) && problems.length === 1) {
+    throw new UserError(toCome(build), {
+      remedy: 'Wait until it has, and try again.',
+      exit: exitStatus.locked,
+    });
+  }
   if (problems.length > 0 || build === undefined) throw refused(facts, problems);
   return {
     build: facts.isThere ? undefined : build,
@@ -88,12 +96,22 @@ function buildProblems(facts: PromotionFacts, build: BuildRecord): string[] {
   }
   if (!facts.serverTree)
     problems.push(`the server files of build ${build.name} are gone; push its commit again`);
-  if (!facts.commit) {
+  if (isToCome(facts)) problems.push(toCome(build));
+  else if (!facts.commit) {
     problems.push(
       `commit ${build.commit.slice(0, 8)} of build ${build.name} is in no repository any more; push it again`,
     );
   }
   return problems;
+}
+
+/** A build is live before its push has ended, and until then its commit is out of reach. */
+function isToCome({ commit, arriving }: PromotionFacts): boolean {
+  return arriving && !commit;
+}
+
+function toCome({ app, commit, name }: BuildRecord): string {
+  return `the push of commit ${commit.slice(0, 8)} to ${app}, build ${name}, has not ended`;
 }
 
 /** The client's JavaScript holds the values that it was built with, so production's have to be the same. */

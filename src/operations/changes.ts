@@ -16,13 +16,19 @@ export async function pendingChanges(services: Services, pipeline: Pipeline): Pr
   if (to === undefined || from === undefined) {
     return { changes: undefined, reason: `${to === undefined ? staging : production} has no live build` };
   }
-  for (const { commit } of [from, to]) {
-    // A build is live before its push has ended, and until then git keeps the commit in quarantine.
-    const kept = await Promise.all([staging, production].map((app) => services.repository.has(app, commit)));
+  for (const { app, commit } of [from, to]) {
+    // A build is live before its push has ended.
+    const arriving = await services.repository.isArriving(app, commit);
+    const kept = await Promise.all(
+      [staging, production].map((each) => services.repository.has(each, commit)),
+    );
     if (!kept.includes(true)) {
+      const short = commit.slice(0, 8);
       return {
         changes: undefined,
-        reason: `the push of commit ${commit.slice(0, 8)} has not ended`,
+        reason: arriving
+          ? `the push of commit ${short} has not ended`
+          : `commit ${short} is in no repository any more`,
       };
     }
   }

@@ -56,6 +56,7 @@ export async function gatherFacts(
     await dokku.appExists(production),
   ];
   const reference = build?.captured?.reference;
+  const arriving = build !== undefined && (await repository.isArriving(build.app, build.commit));
   return {
     pipeline,
     build,
@@ -65,6 +66,7 @@ export async function gatherFacts(
       build !== undefined &&
       ((productionExists && (await repository.has(production, build.commit))) ||
         (stagingExists && (await repository.has(staging, build.commit)))),
+    arriving,
     productionExists,
     isThere: productionExists && build !== undefined && (await runsFully(services, pipeline, build.name)),
     buildDir: productionExists ? await dokku.buildDir(production) : '',

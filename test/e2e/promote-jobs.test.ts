@@ -30,6 +30,15 @@ while [ -e "$rules/hold.$1" ] && [ "$(date +%s)" -lt "$end" ]; do
   sleep 0.2
 done
 `,
+    // Behind that of flight-launch, whose name comes first.
+    'post-deploy': `#!/bin/sh
+rules=$DOKKU_LIB_ROOT/data/pjobs-rules
+end=$(($(date +%s) + 240))
+while [ -e "$rules/hold.live-$1" ] && [ "$(date +%s)" -lt "$end" ]; do
+  : >"$rules/held.live-$1"
+  sleep 0.2
+done
+`,
   });
   await host.mustAdmin(`mkdir -m 777 "${rules}"`);
   await deploy('one');
@@ -319,11 +328,33 @@ test('a push to staging between --dry-run and promote: what was shown can be had
   const shown = await host.must('flight-launch:promote', '--pipeline', production, '--dry-run');
   const words = /dokku (flight-launch:promote .*)\n/.exec(shown.output)?.[1] ?? '';
   assert.is(words, `flight-launch:promote --build ${buildOf('two')} --pipeline ${production}`);
+  await hold(`live-${staging}`);
   await letGo(staging);
+  await held(`live-${staging}`);
+  await host.must(...words.split(' '));
+  assert.match((await get(url)).body, 'two');
+});
+
+test('H9 a build that is live while its push has not ended is to be waited for (exit 4)', async () => {
+  const since = (await history()).entries;
+  const { staging: live } = await host.status(production);
+  assert.is(live.commit, await repository.head());
+  const refused = await host.dokku('flight-launch:promote', '--pipeline', production);
+  const compared = await host.dokku('flight-launch:diff', production);
+  await letGo(`live-${staging}`);
+  const commit = (await repository.head()).slice(0, 8);
+  assert.is(refused.status, 4, refused.output);
+  assert.match(
+    refused.output,
+    `the push of commit ${commit} to ${staging}, build ${String(live.build)}, has not ended`,
+  );
+  assert.match(compared.output, `the push of commit ${commit} has not ended`);
+  assert.equal(await added(since), []);
   const pushed = await coming.ended;
   assert.is(pushed.status, 0, pushed.output);
   builds.set('three', buildIn(pushed));
-  await host.must(...words.split(' '));
+  const shown = await host.must('flight-launch:promote', '--pipeline', production, '--dry-run');
+  assert.match(shown.output, `${production} gets build ${buildOf('three')}`);
   assert.match((await get(url)).body, 'two');
 });
 

@@ -298,6 +298,14 @@ test('H9 a commit in quarantine is read, from objects that no one else sees', as
   assert.is(files.get('client/package.json'), '{}');
   const error = await rejects(source(revision).entry('client'), UserError);
   assert.is(error.message, `commit ${revision} is not in the repository`);
+
+  const repository = fresh();
+  assert.is(await repository.has('shop', revision), false);
+  assert.is(await repository.isArriving('shop', revision), true);
+  assert.is(await repository.isArriving('shop', first), false);
+  assert.is(await repository.isArriving('no-such-app', revision), false);
+  rmSync(quarantine, { recursive: true });
+  assert.is(await repository.isArriving('shop', revision), false);
 });
 
 test('a file is read whole, and not at all where it is too large', async () => {

@@ -75,6 +75,7 @@ const facts: PromotionFacts = {
   image: true,
   serverTree: true,
   commit: true,
+  arriving: false,
   productionExists: true,
   isThere: false,
   buildDir: 'server',
@@ -128,6 +129,26 @@ plan('all that stands in the way is told at once, with the status of a missing a
   assert.is(error.exit, 20);
   assert.is(error.details.length, 3);
 });
+
+plan(
+  'H9 a build whose push has not ended has to be waited for (exit 4), unless more stands in the way',
+  () => {
+    const arriving = { commit: false, arriving: true };
+    const error = thrown(() => planPromotion({ ...facts, ...arriving }), UserError);
+    assert.is(
+      error.message,
+      'the push of commit 11111111 to shop-staging, build shop-staging.abc, has not ended',
+    );
+    assert.match(error.remedy ?? '', 'Wait');
+    assert.is(error.exit, 4);
+    const both = thrown(() => planPromotion({ ...facts, ...arriving, freeDisk: 0 }), UserError);
+    assert.is(both.exit, 1);
+    assert.equal(both.details, [error.message, 'the disk is nearly full; free some space']);
+    assert.match(problems({ commit: false }).join('\n'), 'is in no repository any more; push it again');
+    // It ended between the two questions.
+    assert.is(planPromotion({ ...facts, arriving: true }).build, build);
+  },
+);
 
 plan.run();
 

@@ -153,7 +153,7 @@ test('what happens to staging between deploy and promote changes nothing, and no
   await host.must('config:set', staging, 'LATER=staging-only');
   await repository.git('reset', '--quiet', '--hard', 'HEAD~1');
   await deploy('three', { failsOn: 'production' }, true);
-  const visitor = Visitor.start(url, ['one', 'two']);
+  const visitor = await Visitor.start(url, ['one', 'two']);
   await host.must('flight-launch:promote', '--build', buildOf('two'));
   assert.match((await get(url)).body, 'two');
   await visitor.stopped();
@@ -178,7 +178,7 @@ function data(): Promise<string> {
 
 test('a failing check leaves all as it was, without one failed request', async () => {
   const before = await snapshot();
-  const visitor = Visitor.start(url, ['two']);
+  const visitor = await Visitor.start(url, ['two']);
   const failed = await host.dokku('flight-launch:promote');
   assert.is(failed.status, 1, failed.output);
   await visitor.stopped();
@@ -202,7 +202,7 @@ test('H24 web passes and the worker fails: the former build is started again for
   const former = await processes();
   await deploy('four', { worker: true });
   const before = (await snapshot()).split('\n').filter((line) => !line.startsWith('lock'));
-  const visitor = Visitor.start(url, ['two', 'four']);
+  const visitor = await Visitor.start(url, ['two', 'four']);
   const failed = await host.dokku('flight-launch:promote');
   assert.is(failed.status, 1, failed.output);
   assert.match(failed.output, 'starting the former version again');

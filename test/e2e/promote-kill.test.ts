@@ -72,7 +72,7 @@ test.after(async () => {
 
 test('production that was deployed by a plain push is promoted to', async () => {
   assert.match((await get(url)).body, 'plain');
-  const visitor = Visitor.start(url, ['plain', 'quick']);
+  const visitor = await Visitor.start(url, ['plain', 'quick']);
   await host.must('flight-launch:promote');
   assert.match((await get(url)).body, 'quick');
   await visitor.stopped();
@@ -170,7 +170,7 @@ interface Kill {
 
 async function promoteAndKill({ at, once, to = another(), ends }: Kill): Promise<void> {
   const from = served;
-  const visitor = Visitor.start(url, [from, to]);
+  const visitor = await Visitor.start(url, [from, to]);
   const { killed } = await killer({ at, ...(once === undefined ? {} : { once }) });
   const promoted = await host.dokku('flight-launch:promote', '--build', buildOf(to));
   const loop = await killed;
@@ -215,7 +215,7 @@ test('killed at noted', async () => {
 test('F44 builds:cancel ends the deploy, and the promoter puts things right', async () => {
   const cancelled = another();
   const before = await host.mustAdmin(`docker image inspect --format '{{.Id}}' dokku/${production}:latest`);
-  const visitor = Visitor.start(url, [served]);
+  const visitor = await Visitor.start(url, [served]);
   const promoting = host.dokku('flight-launch:promote', '--build', buildOf(cancelled));
   await host.mustAdmin(`
     end=$(($(date +%s) + 120))

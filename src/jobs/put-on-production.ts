@@ -159,14 +159,14 @@ async function noteBefore({ services, app }: Work): Promise<Before> {
   };
 }
 
-async function release(work: Work, { revisionName }: Before): Promise<void> {
+async function release(work: Work, { revisionName, sourceImage }: Before): Promise<void> {
   const { services, pipeline, app, record } = work;
   const { dokku, store, terminal } = services;
   const { captured } = record;
   if (captured === undefined) throw new UserError(`build ${record.name} has no image`);
   terminal.header(`Putting build ${record.name} on ${app}`);
   // It would take Procfile and app.json from an image.
-  await dokku.setProperty('git', app, 'source-image', null);
+  if (sourceImage !== null) await dokku.setProperty('git', app, 'source-image', null);
   await services.workTree.unpacked(store.serverTreePath(pipeline, record.name), (tree) =>
     dokku.announceTree(app, tree, record.commit),
   );
@@ -265,7 +265,7 @@ async function putBack(work: Work, before: Before, dokkuPid: number): Promise<vo
   }
   await dokku.setProperty('builder', app, 'detected', before.detectedBuilder);
   await dokku.setProperty('ports', app, 'map-detected', before.detectedPorts);
-  await dokku.setProperty('git', app, 'source-image', before.sourceImage);
+  if (before.sourceImage !== null) await dokku.setProperty('git', app, 'source-image', before.sourceImage);
 }
 
 /** Containers that a release was starting when it was cancelled: Dokku does not count them, and they would run on. */

@@ -23647,6 +23647,10 @@ async function syncFolder(path6) {
     await folder2.close();
   }
 }
+async function roomOf(folder2) {
+  const { bavail, bsize, files, ffree } = await (0, import_promises.statfs)(folder2);
+  return { bytes: bavail * bsize, files: files === 0 ? void 0 : ffree };
+}
 
 // src/adapters/descriptors.ts
 var deployLock = 200;
@@ -23840,6 +23844,42 @@ function printable(text2, max = 200) {
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
   );
   return escaped.length > max ? `${escaped.slice(0, max)}…` : escaped;
+}
+
+// src/domain/image-reference.ts
+function repositoryOf(reference) {
+  return reference.slice(0, reference.lastIndexOf(":"));
+}
+function tagOf(reference) {
+  return reference.slice(reference.lastIndexOf(":") + 1);
+}
+
+// src/domain/app-image.ts
+function appRepository(app) {
+  return `dokku/${app}`;
+}
+function appImage(app) {
+  return `${appRepository(app)}:latest`;
+}
+function startedReference({ server, repository, pushedTag = "latest" }) {
+  return `${server}${repository}:${pushedTag}`;
+}
+function pushRepository({ server, repository, pushedTag }) {
+  return pushedTag === void 0 ? void 0 : `${server}${repository}`;
+}
+function namesPushedBefore({ pushedTag }, names) {
+  return names.filter((name) => /^[0-9]+$/.test(tagOf(name)) && Number(tagOf(name)) < Number(pushedTag));
+}
+function imageNames(app, image2) {
+  const { repository, pushedTag = "latest" } = image2;
+  return [
+    .../* @__PURE__ */ new Set([
+      appImage(app),
+      startedReference(image2),
+      ...[pushedTag, "latest"].map((tag) => `${repository}:${tag}`),
+      `${appRepository(app)}:${pushedTag}`
+    ])
+  ];
 }
 
 // node_modules/zod/v4/classic/external.js
@@ -43665,42 +43705,6 @@ function liveBuild(containers, records) {
   };
 }
 
-// src/domain/image-reference.ts
-function repositoryOf(reference) {
-  return reference.slice(0, reference.lastIndexOf(":"));
-}
-function tagOf(reference) {
-  return reference.slice(reference.lastIndexOf(":") + 1);
-}
-
-// src/domain/app-image.ts
-function appRepository(app) {
-  return `dokku/${app}`;
-}
-function appImage(app) {
-  return `${appRepository(app)}:latest`;
-}
-function startedReference({ server, repository, pushedTag = "latest" }) {
-  return `${server}${repository}:${pushedTag}`;
-}
-function pushRepository({ server, repository, pushedTag }) {
-  return pushedTag === void 0 ? void 0 : `${server}${repository}`;
-}
-function namesPushedBefore({ pushedTag }, names) {
-  return names.filter((name) => /^[0-9]+$/.test(tagOf(name)) && Number(tagOf(name)) < Number(pushedTag));
-}
-function imageNames(app, image2) {
-  const { repository, pushedTag = "latest" } = image2;
-  return [
-    .../* @__PURE__ */ new Set([
-      appImage(app),
-      startedReference(image2),
-      ...[pushedTag, "latest"].map((tag) => `${repository}:${tag}`),
-      `${appRepository(app)}:${pushedTag}`
-    ])
-  ];
-}
-
 // src/domain/client-key.ts
 var import_node_crypto2 = require("node:crypto");
 var format = 1;
@@ -43747,6 +43751,12 @@ function planPromotion(facts) {
   else problems.push(...buildProblems(facts, build2), ...environmentProblems(facts, build2));
   if (facts.productionExists) problems.push(...productionProblems(facts, build2?.server.folder));
   if (facts.freeDisk < neededDisk) problems.push("the disk is nearly full; free some space");
+  if (build2 !== void 0 && isToCome(facts) && problems.length === 1) {
+    throw new UserError(toCome(build2), {
+      remedy: "Wait until it has, and try again.",
+      exit: exitStatus.locked
+    });
+  }
   if (problems.length > 0 || build2 === void 0) throw refused(facts, problems);
   return {
     build: facts.isThere ? void 0 : build2,
@@ -43773,12 +43783,19 @@ function buildProblems(facts, build2) {
   }
   if (!facts.serverTree)
     problems.push(`the server files of build ${build2.name} are gone; push its commit again`);
-  if (!facts.commit) {
+  if (isToCome(facts)) problems.push(toCome(build2));
+  else if (!facts.commit) {
     problems.push(
       `commit ${build2.commit.slice(0, 8)} of build ${build2.name} is in no repository any more; push it again`
     );
   }
   return problems;
+}
+function isToCome({ commit: commit2, arriving }) {
+  return arriving && !commit2;
+}
+function toCome({ app, commit: commit2, name }) {
+  return `the push of commit ${commit2.slice(0, 8)} to ${app}, build ${name}, has not ended`;
 }
 function environmentProblems({ pipeline: pipeline4, productionConfig }, build2) {
   const different = Object.entries(build2.client.env).filter(([name, digest]) => {
@@ -43815,7 +43832,8 @@ function buildTimeWarnings({ pipeline: pipeline4, stagingConfig, productionConfi
     (name) => `${name} differs between ${pipeline4.staging} and ${pipeline4.production}; the build was made with that of the app it was pushed to`
   );
 }
-function howFar(containers, expected, build2) {
+function howFar(containers, expected, build2, image2) {
+  if (containers.length === 0 && expected.length === 0) return image2 === build2 ? "all" : "none";
   const switched = containers.filter((container2) => container2.build === build2).map(({ process: process11 }) => process11);
   if (switched.length === 0) return "none";
   const all = switched.length === containers.length && expected.every((process11) => switched.includes(process11));
@@ -43837,6 +43855,9 @@ async function appContainers({ dokku, docker }, app) {
     return [{ process: process11, id, running, image: image2, build: labels2[buildLabel], commit: labels2[commitLabel] }];
   });
 }
+async function imageBuild({ docker }, app) {
+  return (await docker.image(appImage(app)))?.labels[buildLabel];
+}
 async function deployUnderWay({ store, processes }, app) {
   const note = await store.note(app);
   if (note === void 0) return void 0;
@@ -43856,10 +43877,11 @@ async function refuseWhileDeployed(services, app) {
 }
 async function runsFully(services, { name, production }, build2) {
   const running = (await appContainers(services, production)).filter((container2) => container2.running);
-  if (howFar(running, [], build2) !== "all") return false;
+  const image2 = await imageBuild(services, production);
+  if (howFar(running, [], build2, image2) !== "all") return false;
   const expected = await services.dokku.processes(production, process.pid);
   const last = (await services.store.history(name)).findLast(({ app }) => app === production);
-  return howFar(running, expected, build2) === "all" && last?.result !== "mixed";
+  return howFar(running, expected, build2, image2) === "all" && last?.result !== "mixed";
 }
 async function findLive(services, pipeline4, app, stage) {
   const live = liveBuild(await appContainers(services, app), []);
@@ -43868,6 +43890,11 @@ async function findLive(services, pipeline4, app, stage) {
   if (record3 === void 0 || record3.live[stage] !== void 0) return { ...live, record: record3 };
   if (record3.app !== app) return { ...live, record: record3 };
   return { ...live, record: await recordDeploy(services, pipeline4, stage, record3) };
+}
+async function releasedBuild(services, pipeline4, app, stage) {
+  const build2 = await imageBuild(services, app);
+  const record3 = build2 === void 0 ? void 0 : await services.store.readableBuild(pipeline4, build2);
+  return record3?.live[stage] === void 0 ? void 0 : record3;
 }
 async function recordDeploy(services, pipeline4, stage, record3) {
   const at3 = services.clock.now();
@@ -43901,12 +43928,16 @@ async function pendingChanges(services, pipeline4) {
   if (to === void 0 || from === void 0) {
     return { changes: void 0, reason: `${to === void 0 ? staging : production} has no live build` };
   }
-  for (const { commit: commit2 } of [from, to]) {
-    const kept = await Promise.all([staging, production].map((app) => services.repository.has(app, commit2)));
+  for (const { app, commit: commit2 } of [from, to]) {
+    const arriving = await services.repository.isArriving(app, commit2);
+    const kept = await Promise.all(
+      [staging, production].map((each) => services.repository.has(each, commit2))
+    );
     if (!kept.includes(true)) {
+      const short = commit2.slice(0, 8);
       return {
         changes: void 0,
-        reason: `the push of commit ${commit2.slice(0, 8)} has not ended`
+        reason: arriving ? `the push of commit ${short} has not ended` : `commit ${short} is in no repository any more`
       };
     }
   }
@@ -44314,16 +44345,24 @@ function lines(...instructions) {
 `;
 }
 
+// src/domain/disk-room.ts
+var neededFiles = 2e4;
+function shortage(room) {
+  if (room === void 0) return void 0;
+  if (room.bytes < neededDisk) return "disk";
+  return room.files !== void 0 && room.files < neededFiles ? "files" : void 0;
+}
+
 // src/domain/diagnosis.ts
-function examineHost(freeDisk2) {
-  if (freeDisk2 >= neededDisk) return [];
-  return [
-    {
-      subject: "host",
-      problem: "the disk is nearly full",
-      remedy: "Free some space; `flight-launch:prune` removes what is no longer needed."
-    }
-  ];
+function examineHost(freeDisk, engine) {
+  const finding = (problem) => ({
+    subject: "host",
+    problem,
+    remedy: "Free some space; `flight-launch:prune` removes what is no longer needed."
+  });
+  if (freeDisk < neededDisk) return [finding("the disk is nearly full")];
+  if (shortage(engine) !== void 0) return [finding("the disk where Docker keeps its data is nearly full")];
+  return [];
 }
 function examinePipeline(pipeline4, apps) {
   const setup3 = `dokku flight-launch:setup ${pipeline4}`;
@@ -44486,9 +44525,9 @@ var doctor = {
     const given = parseArguments(`flight-launch:${usage2}`, args, { values: ["format"] });
     const json3 = wantsJson(given);
     const { terminal, workTree } = services;
-    const freeDisk2 = await workTree.freeDisk();
+    const freeDisk = await workTree.freeDisk();
     const { version: docker, findings } = await examineDocker(services);
-    findings.push(...examineHost(freeDisk2));
+    findings.push(...examineHost(freeDisk, docker === void 0 ? void 0 : await services.docker.room()));
     const pipelines = docker === void 0 ? [] : await visiblePipelines(services, "doctor");
     for (const pipeline4 of pipelines) {
       const apps = [];
@@ -44496,13 +44535,13 @@ var doctor = {
       findings.push(...examinePipeline(pipeline4.name, apps));
       findings.push(...await examineAccess(services, pipeline4));
     }
-    const host = { docker: docker ?? null, node: process.version, freeDisk: freeDisk2 };
+    const host = { docker: docker ?? null, node: process.version, freeDisk };
     if (json3) {
       const names = pipelines.map(({ name }) => name);
       terminal.print(JSON.stringify({ host, pipelines: names, findings }));
     } else {
       terminal.header("flight-launch:doctor");
-      terminal.detail(`Docker ${docker ?? "none"}, Node.js ${host.node}, ${formatBytes(freeDisk2)} free`);
+      terminal.detail(`Docker ${docker ?? "none"}, Node.js ${host.node}, ${formatBytes(freeDisk)} free`);
       for (const { name } of pipelines) terminal.detail(`looked at pipeline ${name}`);
       for (const { subject, problem, remedy } of findings) terminal.warn(`${subject}: ${problem}. ${remedy}`);
       if (findings.length === 0) terminal.detail("nothing is wrong");
@@ -46862,12 +46901,14 @@ async function gatherFacts(services, pipeline4, build2) {
     await dokku.appExists(production)
   ];
   const reference = build2?.captured?.reference;
+  const arriving = build2 !== void 0 && await repository.isArriving(build2.app, build2.commit);
   return {
     pipeline: pipeline4,
     build: build2,
     image: reference !== void 0 && await docker.image(reference) !== void 0,
     serverTree: build2 !== void 0 && await store.hasServerTree(pipeline4.name, build2.name),
     commit: build2 !== void 0 && (productionExists && await repository.has(production, build2.commit) || stagingExists && await repository.has(staging, build2.commit)),
+    arriving,
     productionExists,
     isThere: productionExists && build2 !== void 0 && await runsFully(services, pipeline4, build2.name),
     buildDir: productionExists ? await dokku.buildDir(production) : "",
@@ -47970,12 +48011,14 @@ async function view(services, pipeline4, stage) {
   const { dokku } = services;
   const app = pipeline4[stage];
   const exists = await dokku.appExists(app);
+  const containers = exists ? await appContainers(services, app) : [];
   return {
     stage,
     app,
     exists,
     live: exists ? await findLive(services, pipeline4.name, app, stage) : { state: "not-deployed" },
-    containers: exists ? await appContainers(services, app) : [],
+    containers,
+    released: containers.length > 0 ? void 0 : await releasedBuild(services, pipeline4.name, app, stage),
     deployBranch: exists ? await dokku.deployBranch(app) : void 0,
     underWay: await deployUnderWay(services, app)
   };
@@ -48011,11 +48054,13 @@ function show2({ terminal, clock }, pipeline4, views) {
     }
   }
 }
-function describeLive({ stage, app, exists, live, containers }, now) {
+function describeLive({ stage, app, exists, live, containers, released }, now) {
   if (!exists) return [`does not exist; \`dokku flight-launch:setup\` creates it again`];
   switch (live.state) {
     case "not-deployed":
-      return ["nothing is deployed yet"];
+      return [
+        released === void 0 ? "nothing is deployed yet" : `no process runs; \`dokku ps:scale ${app}\` starts build ${released.name}: commit ${released.commit.slice(0, 8)}`
+      ];
     case "foreign":
       return ["runs a version that was not deployed through flight-launch"];
     case "mixed":
@@ -48699,13 +48744,13 @@ async function noteBefore({ services, app }) {
     sourceImage: await dokku.property("git", app, "source-image")
   };
 }
-async function release2(work, { revisionName }) {
+async function release2(work, { revisionName, sourceImage }) {
   const { services, pipeline: pipeline4, app, record: record3 } = work;
   const { dokku, store, terminal } = services;
   const { captured } = record3;
   if (captured === void 0) throw new UserError(`build ${record3.name} has no image`);
   terminal.header(`Putting build ${record3.name} on ${app}`);
-  await dokku.setProperty("git", app, "source-image", null);
+  if (sourceImage !== null) await dokku.setProperty("git", app, "source-image", null);
   await services.workTree.unpacked(
     store.serverTreePath(pipeline4, record3.name),
     (tree) => dokku.announceTree(app, tree, record3.commit)
@@ -48728,11 +48773,13 @@ async function nameImage({ services, app, record: record3 }, image2) {
 }
 async function conclude(work, before2, dokkuPid) {
   const { services, pipeline: pipeline4, app, job } = work;
-  const released = lastStep(await services.jobs.journal(pipeline4, job.id), "released");
-  const expected = released?.status === 0 ? [] : await services.dokku.processes(app, dokkuPid);
-  switch (howFar(await appContainers(services, app), expected, job.build)) {
+  const succeeded = lastStep(await services.jobs.journal(pipeline4, job.id), "released")?.status === 0;
+  const containers = await appContainers(services, app);
+  const expected = succeeded && containers.length > 0 ? [] : await services.dokku.processes(app, dokkuPid);
+  const image2 = succeeded ? await imageBuild(services, app) : void 0;
+  switch (howFar(containers, expected, job.build, image2)) {
     case "all":
-      return finish2(work);
+      return finish2(work, containers.length > 0);
     case "none":
       await putBack(work, before2, dokkuPid);
       return end(work, "put-back", `${app} goes on with the version that it had.`);
@@ -48740,7 +48787,7 @@ async function conclude(work, before2, dokkuPid) {
       return switchBack(work, before2, dokkuPid);
   }
 }
-async function finish2(work) {
+async function finish2(work, runs) {
   const { services, pipeline: pipeline4, app, record: record3 } = work;
   const { dokku, repository, store, terminal } = services;
   const { staging } = await store.pipeline(pipeline4);
@@ -48751,7 +48798,9 @@ async function finish2(work) {
   await dokku.setDeploySource(app, buildSourceType, record3.name);
   await noteLive(services, pipeline4, "production", record3);
   await untagFormer(work);
-  terminal.step(`Build ${record3.name} is live on ${app}`);
+  terminal.step(
+    runs ? `Build ${record3.name} is live on ${app}` : `Build ${record3.name} is on ${app}, all of whose processes are scaled to 0: nothing runs`
+  );
   return end(work, "live", void 0);
 }
 async function untagFormer({ services, app }) {
@@ -48781,7 +48830,7 @@ async function putBack(work, before2, dokkuPid) {
   }
   await dokku.setProperty("builder", app, "detected", before2.detectedBuilder);
   await dokku.setProperty("ports", app, "map-detected", before2.detectedPorts);
-  await dokku.setProperty("git", app, "source-image", before2.sourceImage);
+  if (before2.sourceImage !== null) await dokku.setProperty("git", app, "source-image", before2.sourceImage);
 }
 async function stopStrays({ services, app, record: record3 }) {
   const { docker, dokku } = services;
@@ -49354,6 +49403,13 @@ function explainFailure(plan, phase, ended2, lines2) {
     return fail(`ran past its limit of ${formatDuration(limits.timeout * 1e3)}`, raise("build-timeout"));
   }
   if (ended2 === "log") return fail(`printed more than ${formatBytes(limits.log)}`, raise("log-limit"));
+  if (ended2 === "disk" || ended2 === "files") {
+    const floor = ended2 === "disk" ? formatBytes(neededDisk) : `${neededFiles} files`;
+    return fail(
+      `cannot go on: less than ${floor} are free where Docker keeps its data, and the deploy needs as much`,
+      `Make it write less, or free some space there (flight-launch:prune ${plan.pipeline} removes what is no longer needed), and push again.`
+    );
+  }
   if (ended2.outOfMemory || printed(/JavaScript heap out of memory/)) {
     return fail(`needed more than its ${formatBytes(limits.memory)} of memory`, raise("memory"));
   }
@@ -49919,6 +49975,7 @@ function inTheWay(path6, found, wanted2) {
 var keptLines = 100;
 var maxSourceBytes = 64 * 1024 ** 3;
 var maxCaBytes = 4 * 1024 ** 2;
+var roomInterval = 500;
 var ContainerClientBuilder = class {
   /** @param signal aborted when we are told to end: the container is removed, and the build fails */
   constructor(docker, terminal, clock = systemClock, signal) {
@@ -49956,7 +50013,6 @@ var ContainerClientBuilder = class {
     await this.sweep(plan.pipeline, plan.key);
     const inputs = [plan.folder, ...plan.inputs];
     checkTree(await source.entries(inputs), plan.folder);
-    await this.docker.run(createVolume(plan), this.#abortable());
     const dependencies = await this.#installed(plan, source, log);
     const label = `Building the client (${printable(plan.command)})`;
     return this.#twice(
@@ -50012,6 +50068,9 @@ var ContainerClientBuilder = class {
   /** Runs one phase in a container of its own, which is gone afterwards whatever happens. */
   async #phase(work, use) {
     const { plan, phase, image: image2 } = work;
+    const short = await this.#makeRoom(plan);
+    if (short !== void 0) throw explainFailure(plan, phase, short, []);
+    await this.docker.run(createVolume(plan), this.#abortable());
     const container2 = (await this.docker.run(createContainer(plan, phase, image2, this.clock.now()), this.#abortable())).trim();
     let result;
     try {
@@ -50022,10 +50081,23 @@ var ContainerClientBuilder = class {
       await this.docker.run(removeContainers([container2])).catch((second) => {
         this.terminal.warn(`A container could not be removed: ${String(second)}`);
       });
+      await this.#makeRoom(plan).catch(() => void 0);
       throw this.signal?.aborted === true ? new UserError("The build of the client was stopped", { cause: error62 }) : error62;
     }
     await this.docker.run(removeContainers([container2]));
     return result;
+  }
+  /**
+   * Where the disk has too little room, the pipeline's cache goes: it may be what fills the disk, and is only there to
+   * save time. A cache that another build is using stays.
+   * @returns what there is too little of still
+   */
+  async #makeRoom({ pipeline: pipeline4 }) {
+    if (shortage(await this.docker.room()) === void 0) return void 0;
+    await this.docker.removeVolume(cacheVolume(pipeline4)).catch((error62) => {
+      if (!(error62 instanceof ProcessError)) throw error62;
+    });
+    return shortage(await this.docker.room());
   }
   async #copyIn(work, container2) {
     let problem;
@@ -50057,6 +50129,16 @@ var ContainerClientBuilder = class {
       child.kill("SIGKILL");
     };
     const timer = setTimeout(stop, plan.limits.timeout * 1e3, "timeout");
+    const watch = setInterval(() => {
+      this.docker.room().then(
+        (room) => {
+          const short = shortage(room);
+          if (short !== void 0) stop(short);
+        },
+        // That nobody can tell is no reason to end a build.
+        () => void 0
+      );
+    }, roomInterval);
     const kept = [];
     let bytes = 0;
     const lines2 = new LogLines((line) => {
@@ -50079,6 +50161,7 @@ var ContainerClientBuilder = class {
       if (error62.failure.stderr.includes("Error response from daemon")) refused3 = error62;
     } finally {
       clearTimeout(timer);
+      clearInterval(watch);
     }
     this.signal?.throwIfAborted();
     if (stopped !== void 0) throw explainFailure(plan, phase, stopped, kept);
@@ -57309,6 +57392,8 @@ var DockerEngine = class {
   }
   program;
   env;
+  /** Where the engine keeps its data, once that was asked for; undefined where it is on another host. */
+  #dataFolder;
   /**
    * Runs it and returns what it printed.
    * @throws UserError where the engine does not answer or its disk is full, ProcessError for any other failure
@@ -57331,6 +57416,17 @@ var DockerEngine = class {
   }
   async version() {
     return (await this.run(["version", "--format", "{{.Server.Version}}"])).trim();
+  }
+  async room() {
+    this.#dataFolder ??= this.#findDataFolder();
+    const folder2 = await this.#dataFolder;
+    if (folder2 === void 0) return void 0;
+    try {
+      return await roomOf(folder2);
+    } catch (error62) {
+      if (hasCode(error62, "ENOENT") || hasCode(error62, "EACCES")) return void 0;
+      throw error62;
+    }
   }
   async image(reference) {
     const [found] = await this.#inspect("image", [reference]);
@@ -57398,6 +57494,11 @@ var DockerEngine = class {
   }
   async removeVolume(name) {
     await unlessAbsent(this.run(["volume", "rm", name]));
+  }
+  async #findDataFolder() {
+    const endpoint = await this.run(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]);
+    if (!endpoint.startsWith("unix://")) return void 0;
+    return (await this.run(["info", "--format", "{{.DockerRootDir}}"])).trim();
   }
   /** Those that exist, in the order given. Docker prints them all, then fails for those that it did not find. */
   async #inspect(kind, names) {
@@ -57823,14 +57924,16 @@ var Git = class {
       if (!isNoRepository(error62)) throw error62;
     }
   }
-  async has(app, commit2) {
-    try {
-      await run3("git", ["cat-file", "-e", `${commit2}^{commit}`], { env: this.appEnvironment(app) });
-      return true;
-    } catch (error62) {
-      if (error62 instanceof ProcessError && error62.failure.exitCode !== void 0) return false;
-      throw error62;
+  has(app, commit2) {
+    return this.hasObject(app, commit2);
+  }
+  async isArriving(app, commit2) {
+    const objects = (0, import_node_path15.join)(this.uses.dokkuRoot, app, "objects");
+    const incoming = (await namesIn(objects)).filter((name) => /^(?:tmp_objdir-)?incoming-/.test(name));
+    for (const name of incoming) {
+      if (await this.hasObject(app, commit2, { GIT_OBJECT_DIRECTORY: (0, import_node_path15.join)(objects, name) })) return true;
     }
+    return false;
   }
   async fetch(from, to, commit2, ref) {
     const source = (0, import_node_path15.join)(this.uses.dokkuRoot, from);
@@ -57853,6 +57956,16 @@ var Git = class {
       removed: parseCommits(await log(`${to}..${from}`)),
       files: parseFiles(await git("diff-tree", "-r", "-z", "--no-renames", "--name-status", from, to))
     };
+  }
+  async hasObject(app, commit2, objects = {}) {
+    try {
+      const env = { ...this.appEnvironment(app), ...objects };
+      await run3("git", ["cat-file", "-e", `${commit2}^{commit}`], { env });
+      return true;
+    } catch (error62) {
+      if (error62 instanceof ProcessError && error62.failure.exitCode !== void 0) return false;
+      throw error62;
+    }
   }
   appEnvironment(app) {
     return { ...this.uses.env, GIT_DIR: (0, import_node_path15.join)(this.uses.dokkuRoot, app), ...isolation };
@@ -59023,17 +59136,13 @@ async function unpacked(env, path6, work) {
     await (0, import_promises31.rm)(folder2, { recursive: true, force: true });
   }
 }
-async function freeDisk(root) {
-  const { bavail, bsize } = await (0, import_promises31.statfs)(root);
-  return bavail * bsize;
-}
 function openWorkTree(root, env) {
   return {
     read: (folder2, name) => readIfThere((0, import_node_path23.join)(folder2, name)),
     place: placeArtifact,
     keep,
     unpacked: (path6, work) => unpacked(env, path6, work),
-    freeDisk: () => freeDisk(root)
+    freeDisk: async () => (await roomOf(root)).bytes
   };
 }
 

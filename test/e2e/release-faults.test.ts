@@ -1,4 +1,4 @@
-import { buildIn, get, type Result } from '../support/host';
+import { buildIn, type Result } from '../support/host';
 import { ReleaseWorld } from '../support/releases';
 import { assert, suite } from '../support/suite';
 
@@ -196,7 +196,7 @@ test('two pipelines release at the same time; each is refused a second one meanw
     assert.is(two.status, 0, two.output);
     await isDone(version);
     assert.is((await other.host.status(second)).production.state, 'build');
-    assert.match((await get(`${other.host.url(two.output)}/version`)).body, '201801.1');
+    assert.is((await other.served(two.output)).server, '201801.1');
     assert.match(buildIn(two), second);
   } finally {
     other.leave();

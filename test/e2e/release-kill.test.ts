@@ -16,7 +16,8 @@ test.before(async () => {
   world = await ReleaseWorld.start(name);
   start = await world.refs();
   const before = (await world.history()).length;
-  await world.mustRelease(version, '--from', 'develop');
+  const { output } = await world.mustRelease(version, '--from', 'develop');
+  assert.is((await world.served(output)).server, version);
   undisturbed = await world.outcome(version, before);
 });
 

@@ -105,7 +105,9 @@ export class ReleaseWorld {
 
   /** The page and both versions that production serves. @param output of the command that deployed it, for its address */
   async served(output?: string): Promise<{ page: string; server: string; client: string }> {
-    if (output !== undefined) this.#visited = this.host.url(output);
+    // A release deploys staging first.
+    const deployed = output?.slice(output.lastIndexOf('Application deployed:'));
+    if (deployed !== undefined) this.#visited = this.host.url(deployed);
     const url = this.#visited;
     if (url === undefined) throw new Error('production was not deployed yet');
     const { version } = JSON.parse((await get(`${url}/version`)).body) as { version: string };

@@ -119,7 +119,7 @@ const kinds: readonly Kind[] = [
     pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED|host key for .* has changed/i,
     problem: (shownUrl) => `the host key of ${shownUrl} is another than the one that setup noted`,
     remedy: (pipeline) =>
-      `Find out why. If it is meant to be, ${setup(pipeline)} --upstream URL\` notes the new one.`,
+      `Find out why. If it is meant to be, \`dokku flight-launch:set ${pipeline} upstream --unset\` forgets the old one; then ${setup(pipeline)} --upstream URL\` notes the new one.`,
   },
   {
     pattern: /Host key verification failed|host key is known for|No matching host key/i,

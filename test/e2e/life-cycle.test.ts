@@ -1,5 +1,6 @@
 import { Monorepo } from '../support/monorepo';
-import { get, TestHost, type Result } from '../support/host';
+import { buildIn, get, TestHost, type Result } from '../support/host';
+import { webContainer } from '../support/images';
 import { assert, suite } from '../support/suite';
 
 const test = suite('life-cycle');
@@ -133,11 +134,27 @@ test('an app of an older Dokku may have an underscore in its name, a new one may
     assert.match(shown.stdout, 'life-cycle_old is the staging app: build-dir server');
     await host.must('flight-launch:set', 'life-cycle-three', 'client-image', 'flight-launch-test/node:20');
     await host.must('ps:scale', 'life-cycle_old', 'web=1');
-    const pushed = await repository.mustPush(host, 'life-cycle_old');
-    assert.match((await get(host.url(pushed.output))).body, 'no longer by hand');
+    const build = buildIn(await repository.mustPush(host, 'life-cycle_old'));
+    assert.match(build, /^life-cycle_old\./);
+    const { staging } = await host.status('life-cycle-three');
+    assert.is(staging.app, 'life-cycle_old');
+    assert.is(staging.build, build);
+    assert.is(staging.commit, await repository.head());
+    assert.equal(staging.processes, [{ process: 'web.1', running: true, build }]);
+    // A proxy may not answer for a host's name with an underscore, so the container itself is asked.
+    const page = await host.mustAdmin(`
+      container=${await webContainer(host, 'life-cycle_old')}
+      docker inspect --format '{{index .Config.Labels "com.flight-launch.build"}}' "$container"
+      address=$(docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$container")
+      curl --silent --show-error --fail --noproxy '*' "http://$address:5000/"`);
+    assert.is(page.split('\n')[0], build);
+    assert.match(page, 'no longer by hand');
     await host.must('flight-launch:unlink', 'life-cycle-three');
   } finally {
-    await host.must('apps:destroy', '--force', 'life-cycle_old');
+    // Whatever went wrong is told by the test; what follows must find none of it.
+    await host.dokku('flight-launch:unlink', 'life-cycle-three');
+    await host.dokku('apps:destroy', '--force', 'life-cycle_old');
+    await host.mustAdmin(`rm -rf "$DOKKU_ROOT/life-cycle_old" "$DOKKU_LIB_ROOT/data/apps/life-cycle_old"`);
   }
 });
 

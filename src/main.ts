@@ -126,9 +126,10 @@ function explain(terminal: Terminal, error: unknown): ExitStatus {
     if (error.remedy !== undefined) terminal.warn(error.remedy);
     return error.exit;
   }
-  if (isDiskFull(error)) {
-    terminal.warn('flight-launch: the disk is full where flight-launch keeps its data');
-    terminal.warn('Free some space (`flight-launch:prune` removes what is no longer needed) and try again.');
+  const shortage = shortageOf(error);
+  if (shortage !== undefined) {
+    terminal.warn(`flight-launch: ${shortage.problem}`);
+    terminal.warn(shortage.remedy);
     return exitStatus.failed;
   }
   terminal.warn(
@@ -137,8 +138,22 @@ function explain(terminal: Terminal, error: unknown): ExitStatus {
   return exitStatus.failed;
 }
 
-function isDiskFull(error: unknown): boolean {
-  return hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT');
+/** What a host may run out of at any time. */
+const shortages = [
+  {
+    codes: ['ENOSPC', 'EDQUOT'],
+    problem: 'the disk is full where flight-launch keeps its data',
+    remedy: 'Free some space (`flight-launch:prune` removes what is no longer needed) and try again.',
+  },
+  {
+    codes: ['EMFILE', 'ENFILE'],
+    problem: 'too many files are open at once',
+    remedy: 'Raise the limit (`ulimit -n`, or `fs.file-max` of the whole host), and try again.',
+  },
+];
+
+function shortageOf(error: unknown): (typeof shortages)[number] | undefined {
+  return shortages.find(({ codes }) => codes.some((code) => hasCode(error, code)));
 }
 
 main(process.argv.slice(2)).then(
@@ -146,9 +161,10 @@ main(process.argv.slice(2)).then(
     process.exitCode = status;
   },
   (error: unknown) => {
-    process.stderr.write(
-      ` !     flight-launch: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-    );
+    const shortage = shortageOf(error);
+    const bug = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const lines = shortage === undefined ? bug : `${shortage.problem}\n !     ${shortage.remedy}`;
+    process.stderr.write(` !     flight-launch: ${lines}\n`);
     process.exitCode = exitStatus.failed;
   },
 );

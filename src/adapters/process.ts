@@ -2,6 +2,7 @@ import { execa, type Options } from 'execa';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
+import { closeSync, openSync } from 'node:fs';
 import { ProcessError } from '../domain/errors';
 
 /** The whole environment of a child: nothing is inherited (H12, H17). */
@@ -106,6 +107,7 @@ export async function runOnDescriptor(
   descriptor: number,
   env: Environment,
 ): Promise<number> {
+  needDescriptors();
   const child = spawn(file, args, { env, stdio: ['ignore', 'ignore', 'inherit', descriptor] });
   const [status, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
   if (status === null) throw new Error(`${file} was ended by ${String(signal)}`);
@@ -126,6 +128,7 @@ export async function runInSession(
   { env, cwd }: { env: Environment; cwd: string },
   started: (pid: number) => Promise<void>,
 ): Promise<number> {
+  needDescriptors();
   const child = spawn('sh', ['-c', gate, 'sh', file, ...args], {
     env,
     cwd,
@@ -148,10 +151,29 @@ export async function runInSession(
 
 /** Starts a program that outlives us, with its output in a file; nothing else of ours reaches it. */
 export function startDetached(file: string, args: readonly string[], env: Environment, output: number): void {
+  needDescriptors();
   spawn(file, args, { env, cwd: '/', stdio: ['ignore', output, output], detached: true }).unref();
 }
 
+/** What starting a child takes for a moment: a pair for each of its three streams, and one more. */
+const neededDescriptors = 8;
+
+/**
+ * Where descriptors have run out, Node's `spawn` yields a child without streams and an error event that comes too late
+ * to be caught; so this is found out before (F33).
+ * @throws Error with the code EMFILE or ENFILE
+ */
+function needDescriptors(): void {
+  const opened: number[] = [];
+  try {
+    while (opened.length < neededDescriptors) opened.push(openSync('/dev/null', 'r'));
+  } finally {
+    for (const descriptor of opened) closeSync(descriptor);
+  }
+}
+
 function common(options: RunOptions) {
+  needDescriptors();
   return {
     env: { ...options.env },
     extendEnv: false,

@@ -167,4 +167,23 @@ test('H9, H12 what is noted for later hooks holds nothing that would redirect a 
   assert.not.ok(existsSync(join(data, 'deploys/shop.json')), 'a failed deploy leaves its note');
 });
 
+test('F33 a hook that runs out of descriptors says so in one line, and leaves no note', () => {
+  const clear =
+    /^ !     flight-launch: too many files are open at once\n !     Raise the limit \(`ulimit -n`[^\n]*\n$/;
+  const ended: string[] = [];
+  // How many Node itself takes depends on its version; with too few it does not even begin.
+  for (let limit = 20; limit <= 32; limit += 3) {
+    const script = `ulimit -n ${limit} && exec "$0" "$@"`;
+    const args = [join(plugin, 'core-post-extract'), 'shop', '/tmp/x', 'c'.repeat(40)];
+    const { stderr } = spawnSync('sh', ['-c', script, ...args], { env, encoding: 'utf8' });
+    if (!stderr.startsWith(' !     flight-launch:')) continue;
+    ended.push(stderr);
+    assert.not.ok(existsSync(join(data, 'deploys/shop.json')), `${limit} descriptors leave a note`);
+  }
+  assert.ok(ended.some((text) => clear.test(text)));
+  // With more of them it gets as far as the repository, which is not there.
+  const others = ended.filter((text) => !clear.test(text) && !text.includes('not a git repository'));
+  assert.equal(others, []);
+});
+
 test.run();

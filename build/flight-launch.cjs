@@ -46433,6 +46433,11 @@ async function gatherReleaseFacts(services, pipeline4, request) {
 async function addUpstreamFacts(services, facts, request) {
   const { pipeline: pipeline4, settings } = facts;
   const upstream = services.upstream(pipeline4);
+  if (settings.signing === "deploy-key" && await services.upstreamAccess(pipeline4.name).deployKey() === void 0) {
+    facts.upstreamProblems.push(
+      `the setting signing asks for a deploy key, and there is none: run \`dokku flight-launch:set ${pipeline4.name} signing --unset\`, or set up an upstream over ssh`
+    );
+  }
   await upstream.fetch();
   const [branches, tags2] = [await upstream.branches(), await upstream.tags()];
   facts.branches = branches;
@@ -46454,7 +46459,7 @@ async function addUpstreamFacts(services, facts, request) {
   if (!await upstream.has(origin.commit)) await upstream.take(pipeline4.staging, origin.commit);
   await toProblems(facts.sourceProblems, async () => {
     const record3 = draft(services, settings, request, { ...origin, version: facts.version });
-    const { configuration: configuration2, commit: commit2, problems } = await releaseCommit(upstream, record3);
+    const { configuration: configuration2, commit: commit2, problems } = await releaseCommit(upstream, { ...record3, sign: false });
     facts.configuration = configuration2;
     facts.sourceProblems.push(...problems);
     facts.merges = await mergesOf(
@@ -50314,7 +50319,7 @@ function capital2(text2) {
 
 // src/adapters/image-archive.ts
 var import_node_crypto5 = require("node:crypto");
-var import_node_fs10 = require("node:fs");
+var import_node_fs11 = require("node:fs");
 var import_promises17 = require("node:fs/promises");
 var import_node_os4 = require("node:os");
 var import_node_path12 = require("node:path");
@@ -57222,6 +57227,7 @@ var {
 // src/adapters/process.ts
 var import_node_child_process6 = require("node:child_process");
 var import_node_events15 = require("node:events");
+var import_node_fs10 = require("node:fs");
 var tailBytes = 8 * 1024;
 var maxBufferedBytes = 16 * 1024 * 1024;
 async function run3(file2, args, options, awaited = []) {
@@ -57260,6 +57266,7 @@ function stream(file2, args, options) {
   return { stdout: child.stdout, stderr: child.stderr, done, kill: (signal) => child.kill(signal) };
 }
 async function runOnDescriptor(file2, args, descriptor, env) {
+  needDescriptors();
   const child = (0, import_node_child_process6.spawn)(file2, args, { env, stdio: ["ignore", "ignore", "inherit", descriptor] });
   const [status2, signal] = await (0, import_node_events15.once)(child, "exit");
   if (status2 === null) throw new Error(`${file2} was ended by ${String(signal)}`);
@@ -57267,6 +57274,7 @@ async function runOnDescriptor(file2, args, descriptor, env) {
 }
 var gate = 'read -r _ && exec "$@" </dev/null';
 async function runInSession(file2, args, { env, cwd }, started) {
+  needDescriptors();
   const child = (0, import_node_child_process6.spawn)("sh", ["-c", gate, "sh", file2, ...args], {
     env,
     cwd,
@@ -57286,9 +57294,20 @@ async function runInSession(file2, args, { env, cwd }, started) {
   return status2 ?? 128;
 }
 function startDetached(file2, args, env, output2) {
+  needDescriptors();
   (0, import_node_child_process6.spawn)(file2, args, { env, cwd: "/", stdio: ["ignore", output2, output2], detached: true }).unref();
 }
+var neededDescriptors = 8;
+function needDescriptors() {
+  const opened = [];
+  try {
+    while (opened.length < neededDescriptors) opened.push((0, import_node_fs10.openSync)("/dev/null", "r"));
+  } finally {
+    for (const descriptor of opened) (0, import_node_fs10.closeSync)(descriptor);
+  }
+}
 function common3(options) {
+  needDescriptors();
   return {
     env: { ...options.env },
     extendEnv: false,
@@ -57353,12 +57372,12 @@ async function rewrite(file2, unwanted) {
   for await (const piece of filtered(file2, filter)) hash3.update(piece);
   if (!filter.dropped) return void 0;
   const aside = `${file2}.rewritten`;
-  await (0, import_promises18.pipeline)(filtered(file2, new TarFilter(unwanted)), (0, import_node_fs10.createWriteStream)(aside));
+  await (0, import_promises18.pipeline)(filtered(file2, new TarFilter(unwanted)), (0, import_node_fs11.createWriteStream)(aside));
   await (0, import_promises17.rename)(aside, file2);
   return `sha256:${hash3.digest("hex")}`;
 }
 async function* filtered(file2, filter) {
-  for await (const chunk of (0, import_node_fs10.createReadStream)(file2)) yield* filter.push(chunk);
+  for await (const chunk of (0, import_node_fs11.createReadStream)(file2)) yield* filter.push(chunk);
   filter.end();
 }
 async function json2(path6) {
@@ -58280,7 +58299,7 @@ var systemProcesses = { startOf };
 
 // src/adapters/store.ts
 var import_node_crypto6 = require("node:crypto");
-var import_node_fs11 = require("node:fs");
+var import_node_fs12 = require("node:fs");
 var import_promises26 = require("node:fs/promises");
 var import_node_path19 = require("node:path");
 var import_promises27 = require("node:stream/promises");
@@ -58410,7 +58429,7 @@ var FileStore = class {
   async artifactIntact(pipeline4, record3) {
     const hash3 = (0, import_node_crypto6.createHash)("sha256");
     try {
-      await (0, import_promises27.pipeline)((0, import_node_fs11.createReadStream)(this.artifactPath(pipeline4, record3.key)), hash3);
+      await (0, import_promises27.pipeline)((0, import_node_fs12.createReadStream)(this.artifactPath(pipeline4, record3.key)), hash3);
     } catch (error62) {
       if (isMissing(error62)) return false;
       throw error62;
@@ -58657,7 +58676,7 @@ var kinds = [
   {
     pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED|host key for .* has changed/i,
     problem: (shownUrl2) => `the host key of ${shownUrl2} is another than the one that setup noted`,
-    remedy: (pipeline4) => `Find out why. If it is meant to be, ${setup2(pipeline4)} --upstream URL\` notes the new one.`
+    remedy: (pipeline4) => `Find out why. If it is meant to be, \`dokku flight-launch:set ${pipeline4} upstream --unset\` forgets the old one; then ${setup2(pipeline4)} --upstream URL\` notes the new one.`
   },
   {
     pattern: /Host key verification failed|host key is known for|No matching host key/i,
@@ -59109,7 +59128,7 @@ function shellWord(word) {
 }
 
 // src/adapters/work-tree.ts
-var import_node_fs12 = require("node:fs");
+var import_node_fs13 = require("node:fs");
 var import_promises31 = require("node:fs/promises");
 var import_node_os6 = require("node:os");
 var import_node_path23 = require("node:path");
@@ -59117,7 +59136,7 @@ var import_promises32 = require("node:stream/promises");
 async function keep(tar, path6) {
   const aside = `${path6}.partial`;
   try {
-    await (0, import_promises32.pipeline)(tar.stream, (0, import_node_fs12.createWriteStream)(aside, { mode: 384, flush: true }));
+    await (0, import_promises32.pipeline)(tar.stream, (0, import_node_fs13.createWriteStream)(aside, { mode: 384, flush: true }));
     await tar.done;
     await (0, import_promises31.rename)(aside, path6);
   } catch (error62) {
@@ -59328,9 +59347,10 @@ function explain(terminal, error62) {
     if (error62.remedy !== void 0) terminal.warn(error62.remedy);
     return error62.exit;
   }
-  if (isDiskFull(error62)) {
-    terminal.warn("flight-launch: the disk is full where flight-launch keeps its data");
-    terminal.warn("Free some space (`flight-launch:prune` removes what is no longer needed) and try again.");
+  const shortage2 = shortageOf(error62);
+  if (shortage2 !== void 0) {
+    terminal.warn(`flight-launch: ${shortage2.problem}`);
+    terminal.warn(shortage2.remedy);
     return exitStatus.failed;
   }
   terminal.warn(
@@ -59338,18 +59358,32 @@ function explain(terminal, error62) {
   );
   return exitStatus.failed;
 }
-function isDiskFull(error62) {
-  return hasCode(error62, "ENOSPC") || hasCode(error62, "EDQUOT");
+var shortages = [
+  {
+    codes: ["ENOSPC", "EDQUOT"],
+    problem: "the disk is full where flight-launch keeps its data",
+    remedy: "Free some space (`flight-launch:prune` removes what is no longer needed) and try again."
+  },
+  {
+    codes: ["EMFILE", "ENFILE"],
+    problem: "too many files are open at once",
+    remedy: "Raise the limit (`ulimit -n`, or `fs.file-max` of the whole host), and try again."
+  }
+];
+function shortageOf(error62) {
+  return shortages.find(({ codes }) => codes.some((code) => hasCode(error62, code)));
 }
 main(process.argv.slice(2)).then(
   (status2) => {
     process.exitCode = status2;
   },
   (error62) => {
-    process.stderr.write(
-      ` !     flight-launch: ${error62 instanceof Error ? error62.stack ?? error62.message : String(error62)}
-`
-    );
+    const shortage2 = shortageOf(error62);
+    const bug = error62 instanceof Error ? error62.stack ?? error62.message : String(error62);
+    const lines2 = shortage2 === void 0 ? bug : `${shortage2.problem}
+ !     ${shortage2.remedy}`;
+    process.stderr.write(` !     flight-launch: ${lines2}
+`);
     process.exitCode = exitStatus.failed;
   }
 );

@@ -188,6 +188,14 @@ async function addUpstreamFacts(
 ): Promise<void> {
   const { pipeline, settings } = facts;
   const upstream = services.upstream(pipeline);
+  if (
+    settings.signing === 'deploy-key' &&
+    (await services.upstreamAccess(pipeline.name).deployKey()) === undefined
+  ) {
+    facts.upstreamProblems.push(
+      `the setting signing asks for a deploy key, and there is none: run \`dokku flight-launch:set ${pipeline.name} signing --unset\`, or set up an upstream over ssh`,
+    );
+  }
   await upstream.fetch();
   const [branches, tags] = [await upstream.branches(), await upstream.tags()];
   facts.branches = branches;
@@ -214,7 +222,8 @@ async function addUpstreamFacts(
   if (!(await upstream.has(origin.commit))) await upstream.take(pipeline.staging, origin.commit);
   await toProblems(facts.sourceProblems, async () => {
     const record = draft(services, settings, request, { ...origin, version: facts.version });
-    const { configuration, commit, problems } = await releaseCommit(upstream, record);
+    // Nobody sees this commit, so it is not signed.
+    const { configuration, commit, problems } = await releaseCommit(upstream, { ...record, sign: false });
     facts.configuration = configuration;
     facts.sourceProblems.push(...problems);
     facts.merges = await mergesOf(

@@ -273,6 +273,17 @@ test('other schemes of versions', async () => {
   await host.must('flight-launch:set', name, 'version-scheme', '--unset');
 });
 
+test('signing wants a deploy key, which there is none of over https', async () => {
+  const { host } = world;
+  const https = `${name}-https`;
+  await host.must('flight-launch:setup', https, '--upstream', 'https://127.0.0.1:1/none.git');
+  await host.must('flight-launch:set', https, 'signing', 'deploy-key');
+  const { status, output } = await host.dokku('flight-launch:release', version, '--pipeline', https);
+  assert.is(status, 1, output);
+  assert.match(output, 'the setting signing asks for a deploy key, and there is none');
+  assert.match(output, 'https://127.0.0.1:1/none.git');
+});
+
 test('an upstream that nobody is let in to any more', async () => {
   world.upstream.authorizeNone();
   await refused(alone(/deploy key/), ...fromDevelop);

@@ -44894,22 +44894,22 @@ function describeProgress(journal) {
     case "branched":
       return "its branch is upstream";
     case "deploying":
-      return "it was being deployed to staging";
+      return "being deployed to staging";
     case "deployed":
-      return "it is live on staging";
+      return "live on staging";
     case "held":
-      return "it is held: live on staging, and somebody is to look at it";
+      return "held: live on staging, for somebody to look at it";
     case "promoting":
-      return "it was being put on production";
+      return "being put on production";
     case "promoted":
-      return "it is live on production, not merged yet";
+      return "live on production, not merged yet";
     case "merging":
-      return "it is live on production, and was being merged";
+      return "live on production, being merged";
     case "aborting":
-      return "it was being aborted";
+      return "being given up";
     case "finished":
     case "aborted":
-      return "it has ended";
+      return "at its end";
   }
 }
 function bumpMessage({ version: version2, by }) {
@@ -46308,6 +46308,19 @@ function unfinishedRelease({ clock }, pipeline4, { record: { version: version2, 
     }
   );
 }
+async function refuseWhileReleasing(services, pipeline4) {
+  const unfinished = await unfinishedJob(services, pipeline4);
+  if (unfinished?.running !== true || unfinished.job.kind !== "release") return;
+  const { version: version2, by, createdAt, id } = unfinished.job;
+  const progress = describeProgress(await services.releases.journal(pipeline4, version2));
+  throw new UserError(
+    `release ${version2} is under way, started by ${by.name} ${formatAge(services.clock.now(), createdAt)}: ${progress}`,
+    {
+      remedy: `Wait until it has ended; \`dokku flight-launch:logs ${id} --pipeline ${pipeline4} --follow\` shows it.`,
+      exit: exitStatus.locked
+    }
+  );
+}
 async function openRelease({ releases }, pipeline4, version2) {
   const record3 = await releases.read(pipeline4, version2);
   if (record3 === void 0) {
@@ -46322,6 +46335,7 @@ async function openRelease({ releases }, pipeline4, version2) {
 
 // src/operations/release.ts
 async function beginRelease(services, pipeline4, request, detach) {
+  await refuseWhileReleasing(services, pipeline4.name);
   return startJob(services, pipeline4.name, "release", detach, async () => {
     const record3 = await planRelease(services, pipeline4, request);
     describe3(services, pipeline4, record3);
@@ -46331,6 +46345,7 @@ async function beginRelease(services, pipeline4, request, detach) {
 }
 async function showRelease(services, pipeline4, request) {
   const { terminal, locks } = services;
+  await refuseWhileReleasing(services, pipeline4.name);
   const record3 = await locks.pipeline(
     pipeline4.name,
     "release --dry-run",
@@ -46344,6 +46359,7 @@ async function showRelease(services, pipeline4, request) {
   );
 }
 async function resumeRelease(services, pipeline4, version2, detach) {
+  await refuseWhileReleasing(services, pipeline4.name);
   const { journal } = await openRelease(services, pipeline4.name, version2);
   if (lastStep(journal, "finished") !== void 0) {
     services.terminal.step(`Release ${version2} is done already; nothing to do`);
@@ -47240,6 +47256,7 @@ function describe7(plan) {
 // src/operations/release-abort.ts
 async function abortRelease(services, pipeline4, version2, dryRun) {
   const { terminal, locks } = services;
+  await refuseWhileReleasing(services, pipeline4.name);
   await locks.pipeline(pipeline4.name, "release --abort", async () => {
     await refuseWhileUnfinished(services, pipeline4.name);
     const release3 = await openRelease(services, pipeline4.name, version2);

@@ -85,22 +85,22 @@ export function describeProgress(journal: readonly ReleaseEntry[]): string {
     case 'branched':
       return 'its branch is upstream';
     case 'deploying':
-      return 'it was being deployed to staging';
+      return 'being deployed to staging';
     case 'deployed':
-      return 'it is live on staging';
+      return 'live on staging';
     case 'held':
-      return 'it is held: live on staging, and somebody is to look at it';
+      return 'held: live on staging, for somebody to look at it';
     case 'promoting':
-      return 'it was being put on production';
+      return 'being put on production';
     case 'promoted':
-      return 'it is live on production, not merged yet';
+      return 'live on production, not merged yet';
     case 'merging':
-      return 'it is live on production, and was being merged';
+      return 'live on production, being merged';
     case 'aborting':
-      return 'it was being aborted';
+      return 'being given up';
     case 'finished':
     case 'aborted':
-      return 'it has ended';
+      return 'at its end';
   }
 }
 

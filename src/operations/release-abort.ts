@@ -5,7 +5,7 @@ import type { Services } from '../domain/ports';
 import { hasEnded, releaseBranch, type Release } from '../domain/release';
 import { refuseWhileUnfinished } from './job-runs';
 import { appContainers } from './live';
-import { openRelease } from './release-runs';
+import { openRelease, refuseWhileReleasing } from './release-runs';
 
 /**
  * Gives a release up: removes its branch upstream, if nobody added to it, and says what stays.
@@ -18,6 +18,7 @@ export async function abortRelease(
   dryRun: boolean,
 ): Promise<undefined> {
   const { terminal, locks } = services;
+  await refuseWhileReleasing(services, pipeline.name);
   await locks.pipeline(pipeline.name, 'release --abort', async () => {
     await refuseWhileUnfinished(services, pipeline.name);
     const release = await openRelease(services, pipeline.name, version);

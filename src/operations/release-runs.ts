@@ -3,6 +3,7 @@ import { lastStep } from '../domain/journal';
 import type { Services } from '../domain/ports';
 import { describeProgress, hasEnded, type Release } from '../domain/release';
 import { formatAge } from '../domain/units';
+import { unfinishedJob } from './job-runs';
 
 /** The releases of a pipeline that have not ended, the oldest first. */
 export async function unfinishedReleases({ releases }: Services, pipeline: string): Promise<Release[]> {
@@ -37,10 +38,22 @@ export function unfinishedRelease(
   );
 }
 
-/**
- * The release of a version, which has not ended.
- * @throws UserError where there is none, or it has
- */
+/** @throws UserError (exit 4) where a release is at work, with who began it and how far it is */
+export async function refuseWhileReleasing(services: Services, pipeline: string): Promise<void> {
+  const unfinished = await unfinishedJob(services, pipeline);
+  if (unfinished?.running !== true || unfinished.job.kind !== 'release') return;
+  const { version, by, createdAt, id } = unfinished.job;
+  const progress = describeProgress(await services.releases.journal(pipeline, version));
+  throw new UserError(
+    `release ${version} is under way, started by ${by.name} ${formatAge(services.clock.now(), createdAt)}: ${progress}`,
+    {
+      remedy: `Wait until it has ended; \`dokku flight-launch:logs ${id} --pipeline ${pipeline} --follow\` shows it.`,
+      exit: exitStatus.locked,
+    },
+  );
+}
+
+/** The release of a version, with how far it got. @throws UserError where there is none */
 export async function openRelease(
   { releases }: Services,
   pipeline: string,

@@ -18,7 +18,7 @@ import { callerOf } from './caller';
 import { readConfiguration } from './configuration';
 import { startJob } from './job-runs';
 import { deployUnderWay, findLive } from './live';
-import { openRelease, unfinishedRelease, unfinishedReleases } from './release-runs';
+import { openRelease, refuseWhileReleasing, unfinishedRelease, unfinishedReleases } from './release-runs';
 
 /** What the caller asked for, checked as far as it can be without looking anywhere. */
 export interface ReleaseRequest {
@@ -37,6 +37,7 @@ export async function beginRelease(
   request: ReleaseRequest,
   detach: boolean,
 ): Promise<ExitStatus | undefined> {
+  await refuseWhileReleasing(services, pipeline.name);
   return startJob(services, pipeline.name, 'release', detach, async () => {
     const record = await planRelease(services, pipeline, request);
     describe(services, pipeline, record);
@@ -52,6 +53,7 @@ export async function showRelease(
   request: ReleaseRequest,
 ): Promise<void> {
   const { terminal, locks } = services;
+  await refuseWhileReleasing(services, pipeline.name);
   const record = await locks.pipeline(pipeline.name, 'release --dry-run', () =>
     planRelease(services, pipeline, request),
   );
@@ -71,6 +73,7 @@ export async function resumeRelease(
   version: string,
   detach: boolean,
 ): Promise<ExitStatus | undefined> {
+  await refuseWhileReleasing(services, pipeline.name);
   const { journal } = await openRelease(services, pipeline.name, version);
   if (lastStep(journal, 'finished') !== undefined) {
     services.terminal.step(`Release ${version} is done already; nothing to do`);

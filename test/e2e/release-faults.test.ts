@@ -190,7 +190,7 @@ test('two pipelines release at the same time; each is refused a second one meanw
       done`);
     const refused = await world.release('201709.1', '--from', 'develop');
     assert.is(refused.status, 4, refused.output);
-    assert.match(refused.output, new RegExp(`locked by \\S+ \\(release ${version} `));
+    assert.match(refused.output, new RegExp(`release ${version} is under way, started by \\S+ .*: \\S+`));
     const [one, two] = await both;
     assert.is(one.status, 0, one.output);
     assert.is(two.status, 0, two.output);

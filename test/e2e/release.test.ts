@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -20,6 +20,7 @@ let base = '';
 test('a branch becomes a release: both apps run it, both branches have it, it is tagged', async () => {
   base = await world.commit('A feature', { 'client/src/message.txt': 'the feature\n' });
   const master = await world.upstream.git('rev-parse', 'master');
+  await world.host.must('flight-launch:set', 'rel', 'signing', 'deploy-key');
   const released = await world.mustRelease(version, '--from', 'develop', '--message', "'The spring release'");
   assert.match(released.output, `Release ${version} is done`);
   assert.match(released.output, /Started release \S+; it goes on if this connection breaks/);
@@ -46,6 +47,23 @@ test('a branch becomes a release: both apps run it, both branches have it, it is
     /^flight-launch <\S+@\S+>\nThe spring release\n\nReleased-by: /,
   );
   assert.equal(await world.history(), ['deploy rel-staging live', 'promote rel live', 'release rel live']);
+});
+
+test('with signing, commits and tag verify by the deploy key of the pipeline', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'flight-launch-signers-'));
+  try {
+    const signers = join(folder, 'allowed');
+    writeFileSync(signers, `flight-launch ${world.deployKey}\n`);
+    const verify = (...args: string[]) =>
+      world.upstream.git('-c', `gpg.ssh.allowedSignersFile=${signers}`, '-c', 'gpg.format=ssh', ...args);
+    await verify('verify-tag', version);
+    for (const commit of ['develop', 'master', `${version}^{commit}`]) {
+      await verify('verify-commit', await world.upstream.git('rev-parse', commit));
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  await world.host.must('flight-launch:set', 'rel', 'signing', '--unset');
 });
 
 test('a second --resume does nothing', async () => {
@@ -126,7 +144,7 @@ test('--hold waits on staging; a fix on the release branch is deployed without b
 
   const other = await world.release('201701.1', '--from', 'develop');
   assert.is(other.status, 4);
-  assert.match(other.output, new RegExp(`release ${next}, begun by \\S+ .*has not ended: it is held`));
+  assert.match(other.output, new RegExp(`release ${next}, begun by \\S+ .*has not ended: held`));
 
   // Staging gets something else meanwhile: what was recorded is what counts.
   await world.checkout(`release/${next}`);

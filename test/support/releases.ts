@@ -14,6 +14,8 @@ export interface Outcome {
 export class ReleaseWorld {
   readonly staging: string;
   #visited: string | undefined;
+  /** Public half, as an authorized_keys file has it. */
+  deployKey = '';
 
   private constructor(
     readonly host: TestHost,
@@ -45,7 +47,8 @@ export class ReleaseWorld {
     await repository.git('remote', 'add', 'upstream', upstream.folder);
     await repository.git('push', '--quiet', 'upstream', 'develop', 'master');
     const { output } = await host.must('flight-launch:setup', name, '--upstream', upstream.url);
-    upstream.authorize(/ssh-ed25519 AAAA\S+/.exec(output)?.[0] ?? '');
+    world.deployKey = /ssh-ed25519 AAAA\S+/.exec(output)?.[0] ?? '';
+    upstream.authorize(world.deployKey);
     await host.must('flight-launch:set', name, 'client-image', 'flight-launch-test/node:20');
     return world;
   }

@@ -33,7 +33,7 @@ const groups = {
     jobs: Math.min(4, availableParallelism()),
     timeLimit: 60,
   },
-  e2e: { folders: [{ path: 'test/e2e', deep: false }], jobs: 2, timeLimit: 15 * 60 },
+  e2e: { folders: [{ path: 'test/e2e', deep: false }], jobs: 2, timeLimit: 20 * 60 },
 };
 
 const shownOutput = 64 * 1024;
@@ -68,6 +68,8 @@ export async function runTests(argv) {
 
   /** @type {Totals} */
   const totals = { passed: 0, failed: 0 };
+  /** @type {string[]} */
+  const failedFiles = [];
   const found = plan.map((group) => ({ ...group, files: group.folders.flatMap(testFiles).sort() }));
   const all = found.flatMap(({ files }) => files);
   for (const pattern of patterns) {
@@ -88,12 +90,15 @@ export async function runTests(argv) {
         const result = await runFile(file, work, limits.timeLimit ?? group.timeLimit);
         totals.passed += result.passed;
         totals.failed += result.failed;
+        if (result.failed > 0) failedFiles.push(`${file} (${result.failed})`);
       });
     }
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
 
+  // What failed early is far above by now.
+  if (failedFiles.length > 0) console.log(`Failed: ${failedFiles.join(', ')}`);
   if (interrupted) {
     console.log('Interrupted.');
     totals.failed += 1;

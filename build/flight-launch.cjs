@@ -48948,13 +48948,25 @@ function asError(reason) {
 // src/jobs/release.ts
 async function runRelease(services, pipelineName2, job, buildId) {
   const { jobs, locks, store, clock } = services;
-  await locks.pipeline(pipelineName2, `release ${job.version} (${job.id})`, async () => {
-    const pipeline4 = await store.pipeline(pipelineName2);
-    const { record: record3 } = await openRelease(services, pipelineName2, job.version);
-    const upstream = services.upstream(pipeline4);
-    const ended2 = await run2({ services, pipeline: pipeline4, upstream, job, record: record3, buildId });
-    await jobs.append(pipelineName2, job.id, { format: 1, at: clock.now(), ...ended2 });
-  });
+  const end3 = (ended2) => jobs.append(pipelineName2, job.id, { format: 1, at: clock.now(), ...ended2 });
+  try {
+    await locks.pipeline(pipelineName2, `release ${job.version} (${job.id})`, async () => {
+      const pipeline4 = await store.pipeline(pipelineName2);
+      const { record: record3 } = await openRelease(services, pipelineName2, job.version);
+      const upstream = services.upstream(pipeline4);
+      await end3(await run2({ services, pipeline: pipeline4, upstream, job, record: record3, buildId }));
+    });
+  } catch (error62) {
+    if (!(error62 instanceof UserError)) throw error62;
+    tell(services, error62);
+    const exit = error62.exit === exitStatus.locked ? exitStatus.locked : exitStatus.resumable;
+    await end3({ step: "ended", result: "stopped", exit });
+  }
+}
+function tell({ terminal }, error62) {
+  terminal.warn(`flight-launch: ${error62.message}`);
+  for (const detail of error62.details) terminal.warn(`  ${detail}`);
+  if (error62.remedy !== void 0) terminal.warn(error62.remedy);
 }
 async function run2(work) {
   const { services, record: record3, pipeline: pipeline4 } = work;
@@ -48962,12 +48974,10 @@ async function run2(work) {
   try {
     return await steps(work);
   } catch (error62) {
-    const expected = error62 instanceof UserError || error62 instanceof ProcessError;
-    terminal.warn(`flight-launch: ${error62 instanceof Error ? error62.message : String(error62)}`);
-    if (!expected) log.error({ err: error62 }, `release ${record3.version}: a bug`);
-    if (error62 instanceof UserError) {
-      for (const detail of error62.details) terminal.warn(`  ${detail}`);
-      if (error62.remedy !== void 0) terminal.warn(error62.remedy);
+    if (error62 instanceof UserError) tell(services, error62);
+    else {
+      terminal.warn(`flight-launch: ${error62 instanceof Error ? error62.message : String(error62)}`);
+      if (!(error62 instanceof ProcessError)) log.error({ err: error62 }, `release ${record3.version}: a bug`);
     }
     if (await isNowhere(work)) {
       terminal.warn(`Release ${record3.version} was given up; nothing was changed.`);
@@ -49070,6 +49080,11 @@ async function deploy(work, commit2) {
   const { services, pipeline: pipeline4, upstream } = work;
   const { terminal, dokku, repository } = services;
   const { staging } = pipeline4;
+  if (!await dokku.appExists(staging)) {
+    throw new UserError(`the app ${staging} does not exist any more`, {
+      remedy: `\`dokku flight-launch:setup ${pipeline4.name}\` creates it again; then resume.`
+    });
+  }
   await waitForDeploy(work);
   const known = await liveBuildOf(work, commit2);
   if (known === void 0) {
@@ -57568,27 +57583,27 @@ function isAbsent(error62) {
 function explained(error62) {
   if (!(error62 instanceof ProcessError)) return error62;
   const { command: command2, stderr } = error62.failure;
-  const tell = (problem, remedy) => new UserError(problem, { remedy, cause: error62 });
+  const tell2 = (problem, remedy) => new UserError(problem, { remedy, cause: error62 });
   if (hasCode(error62.cause, "ENOENT") || hasCode(error62.cause, "EACCES")) {
-    return tell(
+    return tell2(
       `Docker cannot be run: ${command2[0] ?? ""} could not be started`,
       "Install Docker, or set DOCKER_BIN."
     );
   }
   if (/permission denied while trying to connect/i.test(stderr)) {
-    return tell(
+    return tell2(
       "Docker cannot be reached: permission denied",
       "Put the user dokku into the group docker: usermod -aG docker dokku"
     );
   }
   if (/Cannot connect to the Docker daemon|error during connect|docker daemon is not running/i.test(stderr)) {
-    return tell(
+    return tell2(
       "Docker does not answer",
       "Start it, for example with `systemctl start docker`, and try again."
     );
   }
   if (/no space left on device/i.test(stderr)) {
-    return tell(
+    return tell2(
       "The disk is full where Docker keeps its data",
       "Free some space (`flight-launch:prune` removes what is no longer needed) and try again."
     );

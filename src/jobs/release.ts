@@ -42,13 +42,27 @@ export async function runRelease(
   buildId: string,
 ): Promise<void> {
   const { jobs, locks, store, clock } = services;
-  await locks.pipeline(pipelineName, `release ${job.version} (${job.id})`, async () => {
-    const pipeline = await store.pipeline(pipelineName);
-    const { record } = await openRelease(services, pipelineName, job.version);
-    const upstream = services.upstream(pipeline);
-    const ended = await run({ services, pipeline, upstream, job, record, buildId });
-    await jobs.append(pipelineName, job.id, { format: 1, at: clock.now(), ...ended });
-  });
+  const end = (ended: Ended) => jobs.append(pipelineName, job.id, { format: 1, at: clock.now(), ...ended });
+  try {
+    await locks.pipeline(pipelineName, `release ${job.version} (${job.id})`, async () => {
+      const pipeline = await store.pipeline(pipelineName);
+      const { record } = await openRelease(services, pipelineName, job.version);
+      const upstream = services.upstream(pipeline);
+      await end(await run({ services, pipeline, upstream, job, record, buildId }));
+    });
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    // Somebody else took the lock, or the upstream away, since the command checked.
+    tell(services, error);
+    const exit = error.exit === exitStatus.locked ? exitStatus.locked : exitStatus.resumable;
+    await end({ step: 'ended', result: 'stopped', exit });
+  }
+}
+
+function tell({ terminal }: Services, error: UserError): void {
+  terminal.warn(`flight-launch: ${error.message}`);
+  for (const detail of error.details) terminal.warn(`  ${detail}`);
+  if (error.remedy !== undefined) terminal.warn(error.remedy);
 }
 
 async function run(work: Work): Promise<Ended> {
@@ -57,12 +71,10 @@ async function run(work: Work): Promise<Ended> {
   try {
     return await steps(work);
   } catch (error) {
-    const expected = error instanceof UserError || error instanceof ProcessError;
-    terminal.warn(`flight-launch: ${error instanceof Error ? error.message : String(error)}`);
-    if (!expected) log.error({ err: error }, `release ${record.version}: a bug`);
-    if (error instanceof UserError) {
-      for (const detail of error.details) terminal.warn(`  ${detail}`);
-      if (error.remedy !== undefined) terminal.warn(error.remedy);
+    if (error instanceof UserError) tell(services, error);
+    else {
+      terminal.warn(`flight-launch: ${error instanceof Error ? error.message : String(error)}`);
+      if (!(error instanceof ProcessError)) log.error({ err: error }, `release ${record.version}: a bug`);
     }
     if (await isNowhere(work)) {
       terminal.warn(`Release ${record.version} was given up; nothing was changed.`);
@@ -181,6 +193,11 @@ async function deploy(work: Work, commit: string): Promise<BuildRecord> {
   const { services, pipeline, upstream } = work;
   const { terminal, dokku, repository } = services;
   const { staging } = pipeline;
+  if (!(await dokku.appExists(staging))) {
+    throw new UserError(`the app ${staging} does not exist any more`, {
+      remedy: `\`dokku flight-launch:setup ${pipeline.name}\` creates it again; then resume.`,
+    });
+  }
   await waitForDeploy(work);
   const known = await liveBuildOf(work, commit);
   if (known === undefined) {

@@ -52,6 +52,8 @@ test.before(async () => {
   await host.must('apps:create', production);
   await host.must('builder:set', production, 'build-dir', 'server');
   await host.must('config:set', '--no-restart', production, 'WHO=production');
+  // Before any deploy: afterwards Dokku scales up what the Procfile has, and nothing else.
+  await host.must('ps:scale', production, 'worker=1');
   await repository.commit('plain', { ...server('unused'), 'server/public/index.html': 'plain\n' });
   url = host.url((await repository.mustPush(host, production)).output);
   await repository.commit('No page', { 'server/public/index.html': null });
@@ -59,7 +61,6 @@ test.before(async () => {
   await host.must('flight-launch:setup', production);
   await host.must('flight-launch:set', production, 'client-image', 'flight-launch-test/node:20');
   await host.must('config:set', '--no-restart', staging, 'WHO=staging');
-  await host.must('ps:scale', production, 'worker=1');
   await deploy('slow', { delay: 4 });
   await deploy('crippled', { worker: true });
   await deploy('quick');

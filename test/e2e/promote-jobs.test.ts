@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { buildIn, get, TestHost, type Result } from '../support/host';
 import { Monorepo, type RunningPush } from '../support/monorepo';
 import { assert, suite } from '../support/suite';
@@ -5,6 +6,8 @@ import { assert, suite } from '../support/suite';
 const test = suite('promote as a job');
 const staging = 'pjobs-staging';
 const production = 'pjobs';
+/** What production is called after an `apps:rename`. */
+const renamed = 'pjobs-renamed';
 const pipeline = '$DOKKU_LIB_ROOT/data/flight-launch/pipelines/pjobs';
 /** What an administrator puts there rules the deploys of this file. */
 const rules = '$DOKKU_LIB_ROOT/data/pjobs-rules';
@@ -29,6 +32,7 @@ while [ -e "$rules/hold.$1" ] && [ "$(date +%s)" -lt "$end" ]; do
   : >"$rules/held.$1"
   sleep 0.2
 done
+if [ -e "$rules/fail.$1" ]; then exit 1; fi
 `,
     // Behind that of flight-launch, whose name comes first.
     'post-deploy': `#!/bin/sh
@@ -376,6 +380,62 @@ test('a promote during a direct push to production is told who is deploying (exi
   builds.set('four', buildIn(pushed));
   assert.equal(await added(since), [`deploy ${production} ${buildOf('four')} live`]);
   assert.match((await get(url)).body, 'four');
+});
+
+/**
+ * Renames production while a promote of `three` is at work on it.
+ * @returns address of the app under its new name
+ */
+async function renameDuringPromote(from: string, to: string): Promise<string> {
+  await hold(from);
+  const started = await host.must(...promote('three', '--detach'));
+  const job = /Started (promote \S+);/.exec(started.output)?.[1] ?? '';
+  await held(from);
+  const renaming = host.spawnDokku('apps:rename', from, to);
+  let told = '';
+  renaming.stdout.on('data', (chunk: Buffer) => (told += chunk.toString()));
+  renaming.stderr.resume();
+  while (!told.includes(`Waiting until ${job} of build ${buildOf('three')} has ended`)) {
+    assert.is(renaming.exitCode, null, told);
+    await sleep(100);
+  }
+  assert.match((await get(url)).body, 'four');
+  await letGo(from);
+  assert.is((await renaming).exitCode, 0, told);
+  const { production: live } = await host.status(production);
+  assert.is(live.app, to);
+  assert.is((await host.must('config:get', to, 'GIT_REV')).stdout.trim(), live.commit);
+  // What the promote printed comes before.
+  return host.url(told.slice(told.indexOf(`${to} is now the production app`)));
+}
+
+test('F52 apps:rename during a promote that fails waits for it: all is as before, but for the name', async () => {
+  const since = (await history()).entries;
+  const { commit } = (await host.status(production)).production;
+  await host.mustAdmin(`touch "${rules}/fail.${production}"`);
+  url = await renameDuringPromote(production, renamed);
+  await host.mustAdmin(`rm "${rules}/fail.${production}"`);
+  assert.match((await get(url)).body, 'four');
+  const { production: live } = await host.status(production);
+  assert.is(live.commit, commit);
+  assert.equal(await added(since), [
+    `promote ${production} ${buildOf('three')} put-back`,
+    `deploy ${renamed} ${String(live.build)} live`,
+  ]);
+});
+
+test('F52 apps:rename during a promote waits for it, and the app has what was promoted', async () => {
+  const since = (await history()).entries;
+  const { commit } = (await host.status(production)).staging;
+  url = await renameDuringPromote(renamed, production);
+  assert.match((await get(url)).body, 'three');
+  const { production: live } = await host.status(production);
+  assert.is(live.commit, commit);
+  assert.equal(await added(since), [
+    `promote ${renamed} ${buildOf('three')} live`,
+    `deploy ${production} ${String(live.build)} live`,
+  ]);
+  assert.match((await host.must('flight-launch:status', production)).output, 'both run the same commit');
 });
 
 test.run();

@@ -48184,16 +48184,28 @@ async function postDelete({ store, terminal }, args) {
     `${app} left pipeline ${pipeline4}, whose records stay; \`dokku flight-launch:unlink ${pipeline4}\` removes them`
   );
 }
-async function postAppRenameSetup({ store, terminal }, args) {
+async function postAppRenameSetup(services, args) {
+  const { store, terminal } = services;
   const [oldApp = "", newApp = ""] = args;
   const name = await store.pipelineOf(oldApp);
   if (name === void 0) return;
+  await waitForJob(services, name, oldApp, newApp);
   const pipeline4 = await store.pipeline(name);
   const stage = stageOf(pipeline4, oldApp);
   await store.savePipeline({ ...pipeline4, [stage]: newApp });
   await store.link(newApp, name);
   await store.unlink(oldApp);
   terminal.step(`${newApp} is now the ${stage} app of pipeline ${name}`);
+}
+async function waitForJob(services, pipeline4, oldApp, newApp) {
+  const { dokku, jobs, terminal } = services;
+  const unfinished = await unfinishedJob(services, pipeline4);
+  if (unfinished?.running !== true) return;
+  terminal.step(`Waiting until ${describeJob(unfinished.job)} has ended`);
+  await jobs.follow(pipeline4, unfinished.job.id);
+  const revision = await dokku.revisionVariable(oldApp);
+  if (revision === "") return;
+  await dokku.setConfig(newApp, revision, (await dokku.config(oldApp))[revision] ?? null);
 }
 async function postAppCloneSetup({ store, terminal }, args) {
   const [oldApp = "", newApp = ""] = args;

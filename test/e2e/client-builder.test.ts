@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, stat, statfs } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -726,6 +727,46 @@ test('F36: a container that vanishes under a build fails it', async (context) =>
   }
   const error = await rejects(building, UserError);
   assert.match(error.message, 'exited with 137');
+});
+
+test('F37: an engine that goes away while it commits what was installed', async (context) => {
+  const socket = join(context.folder, 'docker.sock');
+  const cut: string[] = [];
+  // The real engine, but for a commit: that is the last that is heard of it.
+  // Each side may end its half of a connection before the other, as an attached `docker start` does.
+  const between = createServer({ allowHalfOpen: true }, (client) => {
+    const engine = connect({ path: '/var/run/docker.sock', allowHalfOpen: true });
+    const end = (): void => {
+      client.destroy();
+      engine.destroy();
+    };
+    for (const each of [client, engine]) each.on('error', end).on('close', end);
+    client.on('data', (chunk: Buffer) => {
+      const request = chunk.toString('latin1', 0, 100).split('\r\n')[0] ?? '';
+      if (/^POST \S*\/commit\?/.test(request)) {
+        cut.push(request);
+        end();
+      } else engine.write(chunk);
+    });
+    client.on('end', () => engine.end());
+    engine.pipe(client);
+  });
+  await new Promise<void>((resolve) => between.listen(socket, resolve));
+  const engine = new DockerEngine('docker', { ...environment, DOCKER_HOST: `unix://${socket}` });
+  const install = fresh('echo installed');
+  const trial: Partial<Trial> = {};
+  const error = await rejects(
+    build(context, 'mkdir dist; echo ok > dist/a', { install }, { engine, trial }),
+    UserError,
+  );
+  between.close();
+  assert.is(cut.length, 1);
+  assert.is(error.message, 'Docker does not answer');
+  assert.equal(trial.log, ['installed']);
+  // Nothing of it is taken for a finished installation.
+  const { entries, log } = await build(context, 'mkdir dist; echo ok > dist/a', { install });
+  assert.is(entries.get('a'), 'ok\n');
+  assert.equal(log, ['installed']);
 });
 
 test('an image that cannot be had, and a Docker that is down', async (context) => {

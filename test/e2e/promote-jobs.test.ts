@@ -189,7 +189,7 @@ test('F43 a job has its own session and Dokku process id, and nothing of the com
   await client;
 });
 
-test('while it runs, others are told whose it is, and nothing comes between (exit 4)', async () => {
+test('F52 while it runs, others are told whose it is, and nothing comes between (exit 4)', async () => {
   for (const words of [promote('two'), ['flight-launch:set', production, 'keep', '4']]) {
     const refused = await host.dokku(...words);
     assert.is(refused.status, 4, refused.output);
@@ -210,10 +210,15 @@ test('while it runs, others are told whose it is, and nothing comes between (exi
   assert.match((await get(url)).body, 'one');
 });
 
-test('F41, F43 the connection dropped, SIGHUP came: another follows to the end, and the history tells it', async () => {
+test('F41, F43, F51, H15 the connection dropped, SIGHUP came, Dokku was unlocked: another follows to the end, and the history tells it', async () => {
   following = host.dokku('flight-launch:logs', job, '--pipeline', production, '--follow');
   const pid = await processOf(job);
   await host.mustAdmin(`kill -HUP ${pid} && sleep 1 && kill -HUP ${pid} && sleep 1 && test -d /proc/${pid}`);
+  // That takes away Dokku's lock of production, not that of the pipeline.
+  await host.must('apps:unlock', production);
+  const refused = await host.dokku(...promote('two'));
+  assert.is(refused.status, 4, refused.output);
+  assert.match(refused.output, 'pipeline pjobs is locked by');
   assert.equal(await added(before), []);
   await letGo(production);
   const followed = await following;
@@ -228,7 +233,7 @@ test('F41, F43 the connection dropped, SIGHUP came: another follows to the end, 
   assert.is(shown.stdout, followed.stdout);
 });
 
-test('--detach returns at once, says how to follow, and that ends with the status of the job', async () => {
+test('F44, F52 --detach returns at once, says how to follow, and that ends with the status of the job', async () => {
   const since = (await history()).entries;
   await hold(production);
   const started = await host.must(...promote('one', '--detach'));
@@ -237,6 +242,8 @@ test('--detach returns at once, says how to follow, and that ends with the statu
   assert.is.not(words, '', started.output);
   await held(production);
   const follow = host.dokku(...words.split(' '));
+  // What is configured meanwhile is no part of what is put back.
+  await host.must('config:set', '--no-restart', production, 'MEANWHILE=kept');
   // builds:cancel ends the release; the job goes on and puts things right.
   await host.must('builds:cancel', production);
   await letGo(production);
@@ -245,13 +252,14 @@ test('--detach returns at once, says how to follow, and that ends with the statu
   assert.match(followed.output, `the promote failed. ${production} goes on with the version that it had`);
   assert.equal(await added(since), [`promote ${production} ${buildOf('one')} put-back`]);
   assert.match((await get(url)).body, 'two');
+  assert.is((await host.must('config:get', production, 'MEANWHILE')).stdout.trim(), 'kept');
   // Also afterwards, and at once: nothing is locked any more.
   const again = await host.dokku(...words.split(' '));
   assert.is(again.status, 1);
   assert.is(again.stdout, followed.stdout);
 });
 
-test('F42 a caller that does not read megabytes of output holds nothing up, and misses nothing', async () => {
+test('F42, H15 a caller that does not read megabytes of output holds nothing up, and misses nothing', async () => {
   const since = (await history()).entries;
   await host.mustAdmin(`touch "${rules}/chatter.${production}"`);
   await hold(production);
@@ -293,7 +301,7 @@ test('two promotes at once have exactly one result, and the other is told', asyn
   }
 });
 
-test('a deploy lock that somebody else holds is respected, whoever it is (exit 4)', async () => {
+test('H22 a deploy lock that somebody else holds is respected, whoever it is (exit 4); a mere file is none', async () => {
   const since = (await history()).entries;
   const lock = `"$DOKKU_LIB_ROOT/data/apps/${production}/.deploy.lock"`;
   await hold('lock');
@@ -310,12 +318,15 @@ test('a deploy lock that somebody else holds is respected, whoever it is (exit 4
   assert.match(refused.output, `${production} is being deployed: another process holds its deploy lock`);
   assert.equal(await added(since), []);
   assert.match((await get(url)).body, 'two');
+  await host.must('apps:lock', production);
+  await host.must(...promote('one'));
+  assert.equal(await added(since), [`promote ${production} ${buildOf('one')} live`]);
+  assert.match((await host.must('apps:report', production, '--app-locked')).stdout, 'false');
 });
 
 let coming: RunningPush;
 
 test('a promote during a push to staging takes what is live there until then', async () => {
-  await host.must(...promote('one'));
   const since = (await history()).entries;
   await repository.commit('three', { 'client/src/message.txt': 'three\n' });
   await hold(staging);

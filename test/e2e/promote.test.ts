@@ -80,9 +80,13 @@ for (const name of pipelines) {
     assert.is(await host.mustAdmin(task), 'prepared for production');
   });
 
-  test(`${name}: files and layers of the application are those of staging`, async () => {
+  test(`${name}: files and layers of the application are those of staging, and so is the builder (H5)`, async () => {
     const captured = await capturedOf(name);
     const [running, staging] = [await runningImage(name), await runningImage(`${name}-staging`)];
+    // Were it released as another builder's, production would start with the configuration of staging.
+    const builder = '{{index .Config.Labels "com.dokku.builder-type"}}';
+    const builders = await host.mustAdmin(`docker image inspect --format '${builder}' ${running} ${staging}`);
+    assert.is(builders, name === 'proh' ? 'herokuish\nherokuish' : 'dockerfile\ndockerfile');
     const files = await applicationFiles(host, captured);
     assert.match(files, /public\/index\.html$/m);
     assert.is(await applicationFiles(host, running), files);

@@ -46472,7 +46472,15 @@ async function addUpstreamFacts(services, facts, request) {
     if (any2 !== void 0) facts.push = await tryPush(upstream, branch3, any2, branches);
     return;
   }
-  if (!await upstream.has(origin.commit)) await upstream.take(pipeline4.staging, origin.commit);
+  if (!await upstream.has(origin.commit)) {
+    if (await services.repository.isArriving(pipeline4.staging, origin.commit)) {
+      facts.underWay.push(
+        `the push of commit ${origin.commit.slice(0, 8)} to ${pipeline4.staging} has not ended`
+      );
+      return;
+    }
+    await upstream.take(pipeline4.staging, origin.commit);
+  }
   await toProblems(facts.sourceProblems, async () => {
     const record3 = draft(services, settings, request, { ...origin, version: facts.version });
     const { configuration: configuration2, commit: commit2, problems } = await releaseCommit(upstream, { ...record3, sign: false });

@@ -222,7 +222,15 @@ async function addUpstreamFacts(
     if (any !== undefined) facts.push = await tryPush(upstream, branch, any, branches);
     return;
   }
-  if (!(await upstream.has(origin.commit))) await upstream.take(pipeline.staging, origin.commit);
+  if (!(await upstream.has(origin.commit))) {
+    if (await services.repository.isArriving(pipeline.staging, origin.commit)) {
+      facts.underWay.push(
+        `the push of commit ${origin.commit.slice(0, 8)} to ${pipeline.staging} has not ended`,
+      );
+      return;
+    }
+    await upstream.take(pipeline.staging, origin.commit);
+  }
   await toProblems(facts.sourceProblems, async () => {
     const record = draft(services, settings, request, { ...origin, version: facts.version });
     // Nobody sees this commit, so it is not signed.

@@ -123,7 +123,7 @@ export class DokkuHost implements Dokku {
     return (await this.trigger('builds-generate-id')).trim();
   }
 
-  async herokuishPorts(app: string): Promise<string> {
+  async ownPorts(app: string): Promise<string> {
     await this.trigger('ports-configure', app);
     const port = (await this.trigger('ports-get-property', app, 'proxy-port')).trim();
     return `http:${port}:5000`;

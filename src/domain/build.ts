@@ -32,7 +32,10 @@ export const buildRecord = z.object({
       builder: z.string(),
       image: z.string(),
       reference: z.string(),
-      /** Dokku's port mappings (`scheme:host:container`, separated by spaces) as the builder detected them. */
+      /**
+       * Dokku's port mappings (`scheme:host:container`, separated by spaces) that the builder detected in the image;
+       * empty where there are none, and each app has the mapping to its own port.
+       */
       ports: z.string(),
     })
     .optional(),

@@ -150,8 +150,8 @@ export interface Dokku {
    */
   processes(app: string, dokkuPid: number): Promise<string[]>;
   newBuildId(): Promise<string>;
-  /** Dokku's mapping for a herokuish app: its proxy port to port 5000. */
-  herokuishPorts(app: string): Promise<string>;
+  /** Dokku's mapping for an app that names no port: its own proxy port, which another app has not, to port 5000. */
+  ownPorts(app: string): Promise<string>;
   setDetected(app: string, builder: string, ports: string): Promise<void>;
   /** Tells Dokku's plugins of a tree that is about to be deployed; cwd is the tree. @throws ProcessError */
   announceTree(app: string, tree: string, commit: string): Promise<void>;

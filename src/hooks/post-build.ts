@@ -22,9 +22,10 @@ export async function postBuild(services: Services, args: readonly string[]): Pr
     await docker.build(labelBuild(built, note.build, note.commit));
     const repositoryEnv =
       builder === 'herokuish' ? await services.workTree.read(workTree, '.env') : undefined;
-    const ports = ((await services.dokku.property('ports', app, 'map-detected')) ?? '')
+    const detected = ((await services.dokku.property('ports', app, 'map-detected')) ?? '')
       .replaceAll('\n', ' ')
       .trim();
+    const ports = detected === (await services.dokku.ownPorts(app)) ? '' : detected;
     const capture = captureImage({ pipeline, build: note.build, builder, appImage: built }, repositoryEnv);
     const image = await docker.build(capture);
     await store.saveBuild(pipeline, {

@@ -172,8 +172,7 @@ async function release(work: Work, { revisionName, sourceImage }: Before): Promi
   );
   if (revisionName !== '') await dokku.setConfig(app, revisionName, record.commit);
   await nameImage(work, captured.image);
-  const ports = captured.builder === 'herokuish' ? await dokku.herokuishPorts(app) : captured.ports;
-  await dokku.setDetected(app, captured.builder, ports);
+  await dokku.setDetected(app, captured.builder, captured.ports || (await dokku.ownPorts(app)));
   const status = await dokku.release(app, (pid) => announce(work, 'releasing', pid));
   await say(work, { step: 'released', status });
 }

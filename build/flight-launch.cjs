@@ -43626,7 +43626,10 @@ var buildRecord = external_exports.object({
     builder: external_exports.string(),
     image: external_exports.string(),
     reference: external_exports.string(),
-    /** Dokku's port mappings (`scheme:host:container`, separated by spaces) as the builder detected them. */
+    /**
+     * Dokku's port mappings (`scheme:host:container`, separated by spaces) that the builder detected in the image;
+     * empty where there are none, and each app has the mapping to its own port.
+     */
     ports: external_exports.string()
   }).optional(),
   /** When it went live on each stage last. */
@@ -48247,7 +48250,8 @@ async function postBuild(services, args) {
   await terminal.timed("Keeping the image for promotion and rollback", async () => {
     await docker.build(labelBuild(built, note.build, note.commit));
     const repositoryEnv = builder === "herokuish" ? await services.workTree.read(workTree, ".env") : void 0;
-    const ports = (await services.dokku.property("ports", app, "map-detected") ?? "").replaceAll("\n", " ").trim();
+    const detected = (await services.dokku.property("ports", app, "map-detected") ?? "").replaceAll("\n", " ").trim();
+    const ports = detected === await services.dokku.ownPorts(app) ? "" : detected;
     const capture = captureImage({ pipeline: pipeline4, build: note.build, builder, appImage: built }, repositoryEnv);
     const image2 = await docker.build(capture);
     await store.saveBuild(pipeline4, {
@@ -48799,8 +48803,7 @@ async function release2(work, { revisionName, sourceImage }) {
   );
   if (revisionName !== "") await dokku.setConfig(app, revisionName, record3.commit);
   await nameImage(work, captured.image);
-  const ports = captured.builder === "herokuish" ? await dokku.herokuishPorts(app) : captured.ports;
-  await dokku.setDetected(app, captured.builder, ports);
+  await dokku.setDetected(app, captured.builder, captured.ports || await dokku.ownPorts(app));
   const status2 = await dokku.release(app, (pid) => announce(work, "releasing", pid));
   await say2(work, { step: "released", status: status2 });
 }
@@ -57714,7 +57717,7 @@ var DokkuHost = class {
   async newBuildId() {
     return (await this.trigger("builds-generate-id")).trim();
   }
-  async herokuishPorts(app) {
+  async ownPorts(app) {
     await this.trigger("ports-configure", app);
     const port = (await this.trigger("ports-get-property", app, "proxy-port")).trim();
     return `http:${port}:5000`;

@@ -46653,8 +46653,13 @@ async function planFinish(upstream, finish3) {
   return {
     merging: { step: "merging", commit: commit2, tag, moves },
     updates,
-    branchKept: head2 === void 0 || head2 === commit2 ? void 0 : `${name} stays upstream: it has commits that production does not run`
+    branchKept: head2 === void 0 || head2 === commit2 ? void 0 : await whyKept(upstream, name, commit2, head2)
   };
+}
+async function whyKept(upstream, name, commit2, head2) {
+  const further = await upstream.between(commit2, head2);
+  const shown = further.slice(0, 3).map(({ id, subject }) => `${id.slice(0, 8)} "${printable(subject, 60)}"`);
+  return `${name} stays upstream, since production does not run all of it: ${shown.join(", ")}${further.length > shown.length ? " and more" : ""}`;
 }
 
 // src/operations/release-by-hand.ts

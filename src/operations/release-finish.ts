@@ -1,4 +1,5 @@
 import { exitStatus, UserError } from '../domain/errors';
+import { printable } from '../domain/paths';
 import { conflictLines } from '../domain/release-plan';
 import {
   mergeMessage,
@@ -147,8 +148,12 @@ export async function planFinish(upstream: Upstream, finish: Finish): Promise<Fi
     merging: { step: 'merging', commit, tag, moves },
     updates,
     branchKept:
-      head === undefined || head === commit
-        ? undefined
-        : `${name} stays upstream: it has commits that production does not run`,
+      head === undefined || head === commit ? undefined : await whyKept(upstream, name, commit, head),
   };
+}
+
+async function whyKept(upstream: Upstream, name: string, commit: string, head: string): Promise<string> {
+  const further = await upstream.between(commit, head);
+  const shown = further.slice(0, 3).map(({ id, subject }) => `${id.slice(0, 8)} "${printable(subject, 60)}"`);
+  return `${name} stays upstream, since production does not run all of it: ${shown.join(', ')}${further.length > shown.length ? ' and more' : ''}`;
 }

@@ -181,12 +181,15 @@ test('finish merges and tags what was promoted by hand, and nothing else', async
   const refs = await world.refs();
   await world.host.must('flight-launch:finish', '201705.1', '--pipeline', 'rel', '--dry-run');
   assert.is(await world.refs(), refs);
-  await world.host.must('flight-launch:finish', '201705.1', '--pipeline', 'rel');
+  await world.commit('Too late', { 'server/late.txt': 'late\n' }, 'release/201705.1');
+  const finished = await world.host.must('flight-launch:finish', '201705.1', '--pipeline', 'rel');
+  assert.match(finished.output, /release\/201705\.1 stays upstream.*"Too late"/);
   assert.is(await world.upstream.git('rev-parse', 'refs/tags/201705.1^{commit}'), commit);
   for (const branch of ['develop', 'master']) {
     assert.is(await world.upstream.git('rev-parse', `${branch}^2`), commit);
   }
-  assert.not.match(await world.refs(), 'release/');
+  // What came too late is nowhere but there.
+  await world.upstream.git('branch', '--quiet', '-D', 'release/201705.1');
   const again = await world.host.must('flight-launch:finish', '201705.1', '--pipeline', 'rel');
   assert.match(again.output, 'merged and tagged already');
 });

@@ -48808,7 +48808,8 @@ async function release2(work, { revisionName, sourceImage }) {
   );
   if (revisionName !== "") await dokku.setConfig(app, revisionName, record3.commit);
   await nameImage(work, captured.image);
-  await dokku.setDetected(app, captured.builder, captured.ports || await dokku.ownPorts(app));
+  const named = captured.builder === "herokuish" ? "" : captured.ports;
+  await dokku.setDetected(app, captured.builder, named || await dokku.ownPorts(app));
   const status2 = await dokku.release(app, (pid) => announce(work, "releasing", pid));
   await say2(work, { step: "released", status: status2 });
 }

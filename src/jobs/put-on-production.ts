@@ -172,7 +172,9 @@ async function release(work: Work, { revisionName, sourceImage }: Before): Promi
   );
   if (revisionName !== '') await dokku.setConfig(app, revisionName, record.commit);
   await nameImage(work, captured.image);
-  await dokku.setDetected(app, captured.builder, captured.ports || (await dokku.ownPorts(app)));
+  // A herokuish app names no port, whatever an earlier version noted.
+  const named = captured.builder === 'herokuish' ? '' : captured.ports;
+  await dokku.setDetected(app, captured.builder, named || (await dokku.ownPorts(app)));
   const status = await dokku.release(app, (pid) => announce(work, 'releasing', pid));
   await say(work, { step: 'released', status });
 }

@@ -44175,7 +44175,7 @@ async function settlePromotion(services, pipeline4, job) {
   const { jobs, terminal } = services;
   terminal.warn(`${describeJob(job)} was interrupted; settling it first`);
   await jobs.settle(pipeline4, job.id);
-  if (await jobs.follow(pipeline4, job.id) === void 0) {
+  if (await jobs.follow(pipeline4, job.id, 2) === void 0) {
     terminal.warn(`${job.kind} ${job.id} could not be settled; the next command tries again`);
   }
 }
@@ -57569,8 +57569,8 @@ var DockerEngine = class {
     return output2.split("\n").filter((id) => id !== "");
   }
   async stop(id) {
-    await unlessAbsent(this.run(["container", "update", "--restart=no", id]));
     await unlessAbsent(this.run(["container", "stop", id]));
+    await unlessAbsent(this.run(["container", "update", "--restart=no", id]));
   }
   async removeVolume(name) {
     await unlessAbsent(this.run(["volume", "rm", name]));
@@ -58275,7 +58275,7 @@ var DetachedJobs = class {
   async remove(pipeline4, job) {
     await (0, import_promises23.rm)(this.path(pipeline4, job), { recursive: true, force: true });
   }
-  async follow(pipeline4, job) {
+  async follow(pipeline4, job, output2 = 1) {
     const earlier = this.started.get(job) ?? 0;
     const log = await (0, import_promises23.open)(this.path(pipeline4, job, "log"), "r");
     try {
@@ -58285,7 +58285,7 @@ var DetachedJobs = class {
         const ended2 = lastStep(journal, "ended");
         const gone = await this.isGone(journal.slice(earlier), waited);
         for (let read = await log.read(buffer); read.bytesRead > 0; read = await log.read(buffer)) {
-          writeAll(1, buffer.subarray(0, read.bytesRead));
+          writeAll(output2, buffer.subarray(0, read.bytesRead));
         }
         if (gone) return ended2?.exit;
         await (0, import_promises24.setTimeout)(pollMs);

@@ -157,8 +157,9 @@ export class DockerEngine implements Docker {
   }
 
   async stop(id: string): Promise<void> {
-    await unlessAbsent(this.run(['container', 'update', '--restart=no', id]));
+    // In this order: one that is just ending by itself cannot be updated.
     await unlessAbsent(this.run(['container', 'stop', id]));
+    await unlessAbsent(this.run(['container', 'update', '--restart=no', id]));
   }
 
   async removeVolume(name: string): Promise<void> {

@@ -74,7 +74,7 @@ export class DetachedJobs implements Jobs {
     await rm(this.path(pipeline, job), { recursive: true, force: true });
   }
 
-  async follow(pipeline: string, job: string): Promise<ExitStatus | undefined> {
+  async follow(pipeline: string, job: string, output: 1 | 2 = 1): Promise<ExitStatus | undefined> {
     // A job that is started again has the entries of its earlier process.
     const earlier = this.started.get(job) ?? 0;
     const log = await open(this.path(pipeline, job, 'log'), 'r');
@@ -86,7 +86,7 @@ export class DetachedJobs implements Jobs {
         const ended = lastStep(journal, 'ended');
         const gone = await this.isGone(journal.slice(earlier), waited);
         for (let read = await log.read(buffer); read.bytesRead > 0; read = await log.read(buffer)) {
-          writeAll(1, buffer.subarray(0, read.bytesRead));
+          writeAll(output, buffer.subarray(0, read.bytesRead));
         }
         // Not before its process has gone, which holds the locks until then: the next command finds them free.
         if (gone) return ended?.exit;

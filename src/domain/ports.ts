@@ -306,9 +306,10 @@ export interface Jobs {
   remove(pipeline: string, job: string): Promise<void>;
   /**
    * Prints a job's log as it grows, until the job has ended or its process is gone.
+   * @param output 1 (the default) for standard output, 2 for standard error, where the log is beside the point
    * @returns its exit status, undefined where it went without an end
    */
-  follow(pipeline: string, job: string): Promise<ExitStatus | undefined>;
+  follow(pipeline: string, job: string, output?: 1 | 2): Promise<ExitStatus | undefined>;
   /** Prints what there is of a job's log. */
   show(pipeline: string, job: string): Promise<void>;
 }

@@ -64,7 +64,8 @@ async function settlePromotion(services: Services, pipeline: string, job: Promot
   terminal.warn(`${describeJob(job)} was interrupted; settling it first`);
   await jobs.settle(pipeline, job.id);
   // What cannot be settled now is tried again by the next command; until then reports go on, and no other job starts.
-  if ((await jobs.follow(pipeline, job.id)) === undefined) {
+  // Not on standard output, which may be read by a machine.
+  if ((await jobs.follow(pipeline, job.id, 2)) === undefined) {
     terminal.warn(`${job.kind} ${job.id} could not be settled; the next command tries again`);
   }
 }

@@ -177,8 +177,9 @@ async function promoteAndKill({ at, once, to = another(), ends }: Kill): Promise
   const loop = await killed;
   assert.match(loop.output, 'killed', promoted.output);
   const { id } = await lastJob();
-  // Any command will do.
-  const first = await host.must('flight-launch:status');
+  // Any command will do, and what it prints for machines is that alone.
+  const first = await host.must('flight-launch:status', production, '--format', 'json');
+  JSON.parse(first.stdout);
   const { steps, log } = await lastJob();
   const last = steps.at(-1);
   assert.is(last?.step, 'ended', first.output);

@@ -1,5 +1,8 @@
 import type { z } from 'zod';
 
+/** An entry before it is given its format and time. */
+export type Unstamped<E> = E extends unknown ? Omit<E, 'format' | 'at'> : never;
+
 /** The last entry of a step, or undefined. */
 export function lastStep<E extends { step: string }, S extends E['step']>(
   journal: readonly E[],

@@ -10,18 +10,14 @@ import { buildLabel, historyOf } from '../domain/build';
 import { holdsConfigurationOfOthers, isConfiguration } from '../domain/captured-image';
 import { exitStatus, ProcessError, UserError } from '../domain/errors';
 import type { Before, JournalEntry, PromotionJob } from '../domain/job';
-import { lastStep } from '../domain/journal';
+import { lastStep, type Unstamped } from '../domain/journal';
 import { howFar } from '../domain/promotion';
 import type { Services } from '../domain/ports';
 import { appContainers, imageBuild, noteLive, runsFully } from '../operations/live';
 import { applyRetention, findRemovable, promotedRef } from '../operations/retention';
 
 type Result = keyof typeof exits;
-type Entry = JournalEntry extends infer E
-  ? E extends JournalEntry
-    ? Omit<E, 'format' | 'at'>
-    : never
-  : never;
+type Entry = Unstamped<JournalEntry>;
 
 type Ended = Extract<Entry, { step: 'ended' }>;
 

@@ -1,6 +1,6 @@
 import { exitStatus, ProcessError, UserError } from '../domain/errors';
 import type { JournalEntry, ReleaseJob } from '../domain/job';
-import { lastStep } from '../domain/journal';
+import { lastStep, type Unstamped } from '../domain/journal';
 import type { Pipeline } from '../domain/pipeline';
 import { planPromotion } from '../domain/promotion';
 import { hasEnded, releaseBranch, type ReleaseEntry, type ReleaseRecord } from '../domain/release';
@@ -15,11 +15,7 @@ import { openRelease } from '../operations/release-runs';
 import { putOnProduction } from './put-on-production';
 
 type Ended = Omit<Extract<JournalEntry, { step: 'ended' }>, 'format' | 'at'>;
-type Entry = ReleaseEntry extends infer E
-  ? E extends ReleaseEntry
-    ? Omit<E, 'format' | 'at'>
-    : never
-  : never;
+type Entry = Unstamped<ReleaseEntry>;
 
 /** A release with what it works on. */
 interface Work {

@@ -679,8 +679,8 @@ var require_prerelease = __commonJS({
     "use strict";
     var parse7 = require_parse();
     var prerelease = (version2, options) => {
-      const parsed = parse7(version2, options);
-      return parsed && parsed.prerelease.length ? parsed.prerelease : null;
+      const parsed2 = parse7(version2, options);
+      return parsed2 && parsed2.prerelease.length ? parsed2.prerelease : null;
     };
     module2.exports = prerelease;
   }
@@ -18763,20 +18763,20 @@ var require_resolveCommand = __commonJS({
     var path6 = require("path");
     var which = require_which();
     var getPathKey = require_path_key();
-    function resolveCommandAttempt(parsed, withoutPathExt) {
-      const env = parsed.options.env || process.env;
+    function resolveCommandAttempt(parsed2, withoutPathExt) {
+      const env = parsed2.options.env || process.env;
       const cwd = process.cwd();
-      const hasCustomCwd = parsed.options.cwd != null;
+      const hasCustomCwd = parsed2.options.cwd != null;
       const shouldSwitchCwd = hasCustomCwd && process.chdir !== void 0 && !process.chdir.disabled;
       if (shouldSwitchCwd) {
         try {
-          process.chdir(parsed.options.cwd);
+          process.chdir(parsed2.options.cwd);
         } catch (err) {
         }
       }
       let resolved;
       try {
-        resolved = which.sync(parsed.command, {
+        resolved = which.sync(parsed2.command, {
           path: env[getPathKey({ env })],
           pathExt: withoutPathExt ? path6.delimiter : void 0
         });
@@ -18787,12 +18787,12 @@ var require_resolveCommand = __commonJS({
         }
       }
       if (resolved) {
-        resolved = path6.resolve(hasCustomCwd ? parsed.options.cwd : "", resolved);
+        resolved = path6.resolve(hasCustomCwd ? parsed2.options.cwd : "", resolved);
       }
       return resolved;
     }
-    function resolveCommand(parsed) {
-      return resolveCommandAttempt(parsed) || resolveCommandAttempt(parsed, true);
+    function resolveCommand(parsed2) {
+      return resolveCommandAttempt(parsed2) || resolveCommandAttempt(parsed2, true);
     }
     module2.exports = resolveCommand;
   }
@@ -18884,33 +18884,33 @@ var require_parse2 = __commonJS({
     var isWin = process.platform === "win32";
     var isExecutableRegExp = /\.(?:com|exe)$/i;
     var isCmdShimRegExp = /node_modules[\\/].bin[\\/][^\\/]+\.cmd$/i;
-    function detectShebang(parsed) {
-      parsed.file = resolveCommand(parsed);
-      const shebang = parsed.file && readShebang(parsed.file);
+    function detectShebang(parsed2) {
+      parsed2.file = resolveCommand(parsed2);
+      const shebang = parsed2.file && readShebang(parsed2.file);
       if (shebang) {
-        parsed.args.unshift(parsed.file);
-        parsed.command = shebang;
-        return resolveCommand(parsed);
+        parsed2.args.unshift(parsed2.file);
+        parsed2.command = shebang;
+        return resolveCommand(parsed2);
       }
-      return parsed.file;
+      return parsed2.file;
     }
-    function parseNonShell(parsed) {
+    function parseNonShell(parsed2) {
       if (!isWin) {
-        return parsed;
+        return parsed2;
       }
-      const commandFile = detectShebang(parsed);
+      const commandFile = detectShebang(parsed2);
       const needsShell = !isExecutableRegExp.test(commandFile);
-      if (parsed.options.forceShell || needsShell) {
+      if (parsed2.options.forceShell || needsShell) {
         const needsDoubleEscapeMetaChars = isCmdShimRegExp.test(commandFile);
-        parsed.command = path6.normalize(parsed.command);
-        parsed.command = escape.command(parsed.command);
-        parsed.args = parsed.args.map((arg) => escape.argument(arg, needsDoubleEscapeMetaChars));
-        const shellCommand = [parsed.command].concat(parsed.args).join(" ");
-        parsed.args = ["/d", "/s", "/c", `"${shellCommand}"`];
-        parsed.command = process.env.comspec || "cmd.exe";
-        parsed.options.windowsVerbatimArguments = true;
+        parsed2.command = path6.normalize(parsed2.command);
+        parsed2.command = escape.command(parsed2.command);
+        parsed2.args = parsed2.args.map((arg) => escape.argument(arg, needsDoubleEscapeMetaChars));
+        const shellCommand = [parsed2.command].concat(parsed2.args).join(" ");
+        parsed2.args = ["/d", "/s", "/c", `"${shellCommand}"`];
+        parsed2.command = process.env.comspec || "cmd.exe";
+        parsed2.options.windowsVerbatimArguments = true;
       }
-      return parsed;
+      return parsed2;
     }
     function parse7(command2, args, options) {
       if (args && !Array.isArray(args)) {
@@ -18919,7 +18919,7 @@ var require_parse2 = __commonJS({
       }
       args = args ? args.slice(0) : [];
       options = Object.assign({}, options);
-      const parsed = {
+      const parsed2 = {
         command: command2,
         args,
         options,
@@ -18929,7 +18929,7 @@ var require_parse2 = __commonJS({
           args
         }
       };
-      return options.shell ? parsed : parseNonShell(parsed);
+      return options.shell ? parsed2 : parseNonShell(parsed2);
     }
     module2.exports = parse7;
   }
@@ -18949,14 +18949,14 @@ var require_enoent = __commonJS({
         spawnargs: original.args
       });
     }
-    function hookChildProcess(cp, parsed) {
+    function hookChildProcess(cp, parsed2) {
       if (!isWin) {
         return;
       }
       const originalEmit = cp.emit;
       cp.emit = function(name, arg1) {
         if (name === "exit") {
-          const err = verifyENOENT(arg1, parsed);
+          const err = verifyENOENT(arg1, parsed2);
           if (err) {
             return originalEmit.call(cp, "error", err);
           }
@@ -18964,15 +18964,15 @@ var require_enoent = __commonJS({
         return originalEmit.apply(cp, arguments);
       };
     }
-    function verifyENOENT(status2, parsed) {
-      if (isWin && status2 === 1 && !parsed.file) {
-        return notFoundError(parsed.original, "spawn");
+    function verifyENOENT(status2, parsed2) {
+      if (isWin && status2 === 1 && !parsed2.file) {
+        return notFoundError(parsed2.original, "spawn");
       }
       return null;
     }
-    function verifyENOENTSync(status2, parsed) {
-      if (isWin && status2 === 1 && !parsed.file) {
-        return notFoundError(parsed.original, "spawnSync");
+    function verifyENOENTSync(status2, parsed2) {
+      if (isWin && status2 === 1 && !parsed2.file) {
+        return notFoundError(parsed2.original, "spawnSync");
       }
       return null;
     }
@@ -18993,15 +18993,15 @@ var require_cross_spawn = __commonJS({
     var parse7 = require_parse2();
     var enoent = require_enoent();
     function spawn3(command2, args, options) {
-      const parsed = parse7(command2, args, options);
-      const spawned = cp.spawn(parsed.command, parsed.args, parsed.options);
-      enoent.hookChildProcess(spawned, parsed);
+      const parsed2 = parse7(command2, args, options);
+      const spawned = cp.spawn(parsed2.command, parsed2.args, parsed2.options);
+      enoent.hookChildProcess(spawned, parsed2);
       return spawned;
     }
     function spawnSync2(command2, args, options) {
-      const parsed = parse7(command2, args, options);
-      const result = cp.spawnSync(parsed.command, parsed.args, parsed.options);
-      result.error = result.error || enoent.verifyENOENTSync(result.status, parsed);
+      const parsed2 = parse7(command2, args, options);
+      const result = cp.spawnSync(parsed2.command, parsed2.args, parsed2.options);
+      result.error = result.error || enoent.verifyENOENTSync(result.status, parsed2);
       return result;
     }
     module2.exports = spawn3;
@@ -23600,11 +23600,56 @@ var import_node_fs = require("node:fs");
 var import_node_crypto = require("node:crypto");
 var import_promises = require("node:fs/promises");
 var import_node_path = require("node:path");
-function isMissing(error62) {
-  return hasCode(error62, "ENOENT") || hasCode(error62, "ENOTDIR") || hasCode(error62, "ESRCH");
-}
+
+// src/domain/errors.ts
+var exitStatus = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  resumable: 3,
+  locked: 4,
+  /** Dokku's own status for an app that does not exist (`verify_app_name`). */
+  noSuchApp: 20
+};
+var UserError = class extends Error {
+  name = "UserError";
+  remedy;
+  details;
+  exit;
+  constructor(problem, options = {}) {
+    super(problem, options.cause === void 0 ? void 0 : { cause: options.cause });
+    this.remedy = options.remedy;
+    this.details = options.details ?? [];
+    this.exit = options.exit ?? exitStatus.failed;
+  }
+};
+var UsageError = class extends UserError {
+  name = "UsageError";
+  constructor(problem, options = {}) {
+    super(problem, { ...options, exit: exitStatus.usage });
+  }
+};
 function hasCode(error62, code) {
   return error62 instanceof Error && "code" in error62 && error62.code === code;
+}
+var ProcessError = class extends Error {
+  constructor(failure3, options) {
+    super(describeFailure(failure3), options);
+    this.failure = failure3;
+  }
+  failure;
+  name = "ProcessError";
+};
+function describeFailure(failure3) {
+  const how = failure3.timedOut ? "ran past its time" : failure3.signal !== void 0 ? `was ended by ${failure3.signal}` : failure3.exitCode === void 0 ? "could not be started" : `exited with ${String(failure3.exitCode)}`;
+  const seconds2 = (failure3.durationMs / 1e3).toFixed(1);
+  const tail = failure3.stderr.trim() || failure3.stdout.trim();
+  return `\`${failure3.command.join(" ")}\` ${how} after ${seconds2} s${tail === "" ? "" : `: ${tail}`}`;
+}
+
+// src/adapters/files.ts
+function isMissing(error62) {
+  return hasCode(error62, "ENOENT") || hasCode(error62, "ENOTDIR") || hasCode(error62, "ESRCH");
 }
 async function namesIn(folder2) {
   try {
@@ -23778,49 +23823,6 @@ function writeAll(descriptor, content) {
 
 // src/adapters/clock.ts
 var systemClock = { now: () => Date.now() };
-
-// src/domain/errors.ts
-var exitStatus = {
-  done: 0,
-  failed: 1,
-  usage: 2,
-  resumable: 3,
-  locked: 4,
-  /** Dokku's own status for an app that does not exist (`verify_app_name`). */
-  noSuchApp: 20
-};
-var UserError = class extends Error {
-  name = "UserError";
-  remedy;
-  details;
-  exit;
-  constructor(problem, options = {}) {
-    super(problem, options.cause === void 0 ? void 0 : { cause: options.cause });
-    this.remedy = options.remedy;
-    this.details = options.details ?? [];
-    this.exit = options.exit ?? exitStatus.failed;
-  }
-};
-var UsageError = class extends UserError {
-  name = "UsageError";
-  constructor(problem, options = {}) {
-    super(problem, { ...options, exit: exitStatus.usage });
-  }
-};
-var ProcessError = class extends Error {
-  constructor(failure3, options) {
-    super(describeFailure(failure3), options);
-    this.failure = failure3;
-  }
-  failure;
-  name = "ProcessError";
-};
-function describeFailure(failure3) {
-  const how = failure3.timedOut ? "ran past its time" : failure3.signal !== void 0 ? `was ended by ${failure3.signal}` : failure3.exitCode === void 0 ? "could not be started" : `exited with ${String(failure3.exitCode)}`;
-  const seconds2 = (failure3.durationMs / 1e3).toFixed(1);
-  const tail = failure3.stderr.trim() || failure3.stdout.trim();
-  return `\`${failure3.command.join(" ")}\` ${how} after ${seconds2} s${tail === "" ? "" : `: ${tail}`}`;
-}
 
 // src/domain/paths.ts
 var import_node_path2 = require("node:path");
@@ -43957,34 +43959,34 @@ var dokkuFlags = /* @__PURE__ */ new Set(["--quiet", "--trace", "--force"]);
 function parseArguments(usage16, args, rules2) {
   const { required: required2 = [], optional: optional2 = [], values = [], flags = [] } = rules2;
   const wrong = (problem) => new UsageError(problem, { remedy: `Usage: dokku ${usage16}` });
-  const parsed = parse3(
+  const parsed2 = parse3(
     args.filter((arg) => !dokkuFlags.has(arg)),
     values,
     flags,
     wrong
   );
   const names = [...required2, ...optional2];
-  const missing = required2[parsed.positionals.length];
+  const missing = required2[parsed2.positionals.length];
   if (missing !== void 0) throw wrong(`${missing} is missing`);
-  const extra = parsed.positionals[names.length];
+  const extra = parsed2.positionals[names.length];
   if (extra !== void 0) throw wrong(`${quoted(extra)} is one argument too many`);
   return {
-    positional: (name) => parsed.positionals[names.indexOf(name)],
-    value: (name) => parsed.values.get(name),
-    flag: (name) => parsed.flags.has(name)
+    positional: (name) => parsed2.positionals[names.indexOf(name)],
+    value: (name) => parsed2.values.get(name),
+    flag: (name) => parsed2.flags.has(name)
   };
 }
 function parse3(args, values, flags, wrong) {
   const options = {};
   for (const name of values) options[name] = { type: "string", multiple: true };
   for (const name of flags) options[name] = { type: "boolean", multiple: true };
-  const parsed = strictly(args, options, wrong);
+  const parsed2 = strictly(args, options, wrong);
   const found = {
-    positionals: parsed.positionals,
+    positionals: parsed2.positionals,
     values: /* @__PURE__ */ new Map(),
     flags: /* @__PURE__ */ new Set()
   };
-  for (const [name, given] of Object.entries(parsed.values)) {
+  for (const [name, given] of Object.entries(parsed2.values)) {
     const list3 = Array.isArray(given) ? given : [given];
     if (list3.length > 1) throw wrong(`--${name} is given ${String(list3.length)} times`);
     const [value] = list3;
@@ -44667,10 +44669,10 @@ function isDay(text2) {
   return new Date(Date.UTC(year, month - 1, day)).getUTCMonth() === month - 1;
 }
 function isSemantic(text2) {
-  const parsed = import_semver.default.parse(text2);
+  const parsed2 = import_semver.default.parse(text2);
   return text2.length <= maxLength && // semver itself allows a `v`, spaces around and build metadata, all of which it leaves out here.
-  parsed?.version === text2 && // Numbers that semver could not compare as such stay text there (I68).
-  parsed.prerelease.every((part) => typeof part === "number" || !/^[0-9]+$/.test(part)) && // git takes no ref of this end (I73).
+  parsed2?.version === text2 && // Numbers that semver could not compare as such stay text there (I68).
+  parsed2.prerelease.every((part) => typeof part === "number" || !/^[0-9]+$/.test(part)) && // git takes no ref of this end (I73).
   !text2.endsWith(".lock");
 }
 
@@ -48183,6 +48185,36 @@ var commands = {
   unlink
 };
 
+// src/domain/host-failure.ts
+var freeSpace = "Free some space (`flight-launch:prune` removes what is no longer needed)";
+var diskFull = {
+  codes: ["ENOSPC", "EDQUOT"],
+  problem: "the disk is full where flight-launch keeps its data",
+  remedy: `${freeSpace} and try again.`
+};
+var failures = [
+  diskFull,
+  {
+    codes: ["EMFILE", "ENFILE"],
+    problem: "too many files are open at once",
+    remedy: "Raise the limit (`ulimit -n`, or `fs.file-max` of the whole host), and try again."
+  },
+  {
+    codes: ["EIO", "EROFS"],
+    problem: "the disk cannot be written where flight-launch keeps its data",
+    remedy: "See what the host's kernel says of it (`dmesg`), and try again once it is mended."
+  }
+];
+function isDiskFull(error62) {
+  return has(error62, diskFull);
+}
+function hostFailure(error62) {
+  return failures.find((failure3) => has(error62, failure3));
+}
+function has(error62, { codes }) {
+  return codes.some((code) => hasCode(error62, code));
+}
+
 // src/hooks/app-life-cycle.ts
 async function preDelete(services, args) {
   const [app = ""] = args;
@@ -48303,9 +48335,9 @@ var codenames = /* @__PURE__ */ new Map([
 function inspectClient({ client }, entries, manifests2) {
   refuseSubmodules(entries);
   const root = new Set(entries.map((entry) => entry.path).filter((path6) => isInside(path6, client.folder)));
-  const has = (name) => root.has(`${client.folder}/${name}`);
+  const has2 = (name) => root.has(`${client.folder}/${name}`);
   const packageJson = readPackageJson(client, manifests2.packageJson);
-  const manager = client.install === void 0 ? packageManager(client.folder, packageJson, has) : void 0;
+  const manager = client.install === void 0 ? packageManager(client.folder, packageJson, has2) : void 0;
   if (client.build === void 0 && packageJson.scripts.build === void 0) {
     throw new UserError(`${client.folder}/package.json has no script "build"`, {
       remedy: 'Add one, or say in flight-launch.json how the client is built: "client": {"build": "…"}.'
@@ -48331,8 +48363,8 @@ var lockfiles = [
   ["yarn.lock", "yarn"],
   ["pnpm-lock.yaml", "pnpm"]
 ];
-function packageManager(folder2, packageJson, has) {
-  const found = lockfiles.filter(([file2]) => has(file2));
+function packageManager(folder2, packageJson, has2) {
+  const found = lockfiles.filter(([file2]) => has2(file2));
   const [declaredName, declaredVersion] = (packageJson.packageManager ?? "").split("@");
   const managers = [...new Set(found.map(([, manager2]) => manager2))];
   const manager = managers.find((candidate) => candidate === declaredName) ?? managers[0];
@@ -48351,7 +48383,7 @@ function packageManager(folder2, packageJson, has) {
   }
   if (manager !== "yarn") return manager;
   const declaredMajor = declaredName === "yarn" ? Number.parseInt(declaredVersion ?? "", 10) : 1;
-  if (has(".yarnrc.yml")) return declaredMajor > 1 ? "yarn-corepack" : "yarn-berry";
+  if (has2(".yarnrc.yml")) return declaredMajor > 1 ? "yarn-corepack" : "yarn-berry";
   return declaredMajor > 1 ? "yarn-corepack" : "yarn";
 }
 var noPackage = { scripts: {}, packageManager: void 0, engine: void 0 };
@@ -48364,9 +48396,9 @@ function readPackageJson(client, text2) {
   });
 }
 function parsePackageJson(path6, text2) {
-  let parsed;
+  let parsed2;
   try {
-    parsed = JSON.parse(text2.replace(/^\uFEFF/, ""));
+    parsed2 = JSON.parse(text2.replace(/^\uFEFF/, ""));
   } catch (error62) {
     throw new UserError(
       `${path6} is not valid JSON: ${error62 instanceof Error ? printable(error62.message) : ""}`,
@@ -48375,7 +48407,7 @@ function parsePackageJson(path6, text2) {
       }
     );
   }
-  const root = record2(parsed);
+  const root = record2(parsed2);
   const manager = root.packageManager;
   const engine = record2(root.engines).node;
   return {
@@ -48710,6 +48742,33 @@ var hooks = {
   "post-app-clone-setup": { run: postAppCloneSetup, appArgument: 0 }
 };
 
+// src/operations/explain.ts
+function explain(terminal, error62) {
+  if (error62 instanceof UserError) {
+    terminal.warn(`flight-launch: ${error62.message}`);
+    for (const detail of error62.details) terminal.warn(`  ${detail}`);
+    if (error62.remedy !== void 0) terminal.warn(error62.remedy);
+    return error62.exit;
+  }
+  const failure3 = hostFailure(error62);
+  if (failure3 !== void 0) {
+    terminal.warn(`flight-launch: ${failure3.problem}`);
+    terminal.warn(failure3.remedy);
+    return exitStatus.failed;
+  }
+  const message = error62 instanceof Error ? error62.message : String(error62);
+  terminal.warn(`flight-launch: this is a bug, please report it: ${message}`);
+  return exitStatus.failed;
+}
+function explainInJob({ terminal, log }, job, error62) {
+  if (error62 instanceof ProcessError) {
+    terminal.warn(`flight-launch: ${error62.message}`);
+    return;
+  }
+  if (!(error62 instanceof UserError)) log.error({ err: error62 }, `${job} failed`);
+  explain(terminal, error62);
+}
+
 // src/jobs/put-on-production.ts
 var buildSourceType = "flight-launch";
 async function putOnProduction(services, pipeline4, job, buildId, { settling = false, holdsLock = false } = {}) {
@@ -48721,8 +48780,7 @@ async function putOnProduction(services, pipeline4, job, buildId, { settling = f
     if (settling || !(error62 instanceof UserError) || lastStep(await jobs.journal(pipeline4, job.id), "noted") !== void 0) {
       throw error62;
     }
-    terminal.warn(`flight-launch: ${error62.message}`);
-    if (error62.remedy !== void 0) terminal.warn(error62.remedy);
+    explain(terminal, error62);
     const exit = error62.exit === exitStatus.locked ? 4 : 1;
     await append(services, pipeline4, job.id, { step: "ended", result: "refused", exit });
   }
@@ -48764,9 +48822,7 @@ async function run(work) {
   const before2 = await noteBefore(work);
   await say2(work, { step: "noted", before: before2, dokkuPid: process.pid });
   const failed = await release2(work, before2).then(() => void 0, asError);
-  if (failed !== void 0) services.terminal.warn(`flight-launch: ${failed.message}`);
-  if (failed !== void 0 && !(failed instanceof UserError || failed instanceof ProcessError))
-    services.log.error({ err: failed }, `${job.kind} ${job.id}: a bug`);
+  if (failed !== void 0) explainInJob(services, `${job.kind} ${job.id}`, failed);
   return conclude(work, before2, process.pid);
 }
 async function waitForRelease({ processes, terminal, sleep: sleep3 }, journal) {
@@ -48987,27 +49043,18 @@ async function runRelease(services, pipelineName2, job, buildId) {
     });
   } catch (error62) {
     if (!(error62 instanceof UserError)) throw error62;
-    tell(services, error62);
+    explain(services.terminal, error62);
     const exit = error62.exit === exitStatus.locked ? exitStatus.locked : exitStatus.resumable;
     await end3({ step: "ended", result: "stopped", exit });
   }
 }
-function tell({ terminal }, error62) {
-  terminal.warn(`flight-launch: ${error62.message}`);
-  for (const detail of error62.details) terminal.warn(`  ${detail}`);
-  if (error62.remedy !== void 0) terminal.warn(error62.remedy);
-}
 async function run2(work) {
   const { services, record: record3, pipeline: pipeline4 } = work;
-  const { terminal, log } = services;
+  const { terminal } = services;
   try {
     return await steps(work);
   } catch (error62) {
-    if (error62 instanceof UserError) tell(services, error62);
-    else {
-      terminal.warn(`flight-launch: ${error62 instanceof Error ? error62.message : String(error62)}`);
-      if (!(error62 instanceof ProcessError)) log.error({ err: error62 }, `release ${record3.version}: a bug`);
-    }
+    explainInJob(services, `release ${record3.version}`, error62);
     if (await isNowhere(work)) {
       terminal.warn(`Release ${record3.version} was given up; nothing was changed.`);
       return { step: "ended", result: "stopped", exit: exitStatus.failed };
@@ -49972,9 +50019,9 @@ async function placeArtifact(artifact, root, folder2) {
       await placeEntry(item, (0, import_node_path6.join)(root, path6), (0, import_node_path6.join)(root, folder2));
     }
   } catch (error62) {
-    if (hasCode(error62, "ENOSPC") || hasCode(error62, "EDQUOT")) {
+    if (isDiskFull(error62)) {
       throw new UserError(`The disk is full: the client could not be written to ${printable(folder2)}`, {
-        remedy: "Free some space (`flight-launch:prune` removes what is no longer needed) and push again.",
+        remedy: `${freeSpace} and push again.`,
         cause: error62
       });
     }
@@ -50300,7 +50347,7 @@ var ContainerClientBuilder = class {
       await (0, import_promises4.rm)(target, { force: true });
       const cause = await firstCause(error62, child.done);
       if (cause instanceof ProcessError && isNothingThere(cause.failure.stderr)) return void 0;
-      throw hasCode(cause, "ENOSPC") || hasCode(cause, "EDQUOT") ? diskFull(cause) : cause;
+      throw isDiskFull(cause) ? diskFull2(cause) : cause;
     }
     return { sha256: hash3.digest("hex"), bytes, files, output: output2 };
   }
@@ -50368,9 +50415,9 @@ async function readCa(path6) {
   }
   return content;
 }
-function diskFull(cause) {
+function diskFull2(cause) {
   return new UserError("The disk is full: the built client could not be stored", {
-    remedy: "Free some space (`flight-launch:prune` removes what is no longer needed) and push again.",
+    remedy: `${freeSpace} and push again.`,
     cause
   });
 }
@@ -53630,10 +53677,10 @@ function prettyMilliseconds(milliseconds, options) {
     }
     result.push(valueString);
   };
-  const parsed = parseMilliseconds(milliseconds);
-  const days = BigInt(parsed.days);
+  const parsed2 = parseMilliseconds(milliseconds);
+  const days = BigInt(parsed2.days);
   if (options.hideYearAndDays) {
-    add(BigInt(days) * 24n + BigInt(parsed.hours), "hour", "h");
+    add(BigInt(days) * 24n + BigInt(parsed2.hours), "hour", "h");
   } else {
     if (options.hideYear) {
       add(days, "day", "d");
@@ -53641,15 +53688,15 @@ function prettyMilliseconds(milliseconds, options) {
       add(days / 365n, "year", "y");
       add(days % 365n, "day", "d");
     }
-    add(Number(parsed.hours), "hour", "h");
+    add(Number(parsed2.hours), "hour", "h");
   }
-  add(Number(parsed.minutes), "minute", "m");
+  add(Number(parsed2.minutes), "minute", "m");
   if (!options.hideSeconds) {
     if (options.separateMilliseconds || options.formatSubMilliseconds || !options.colonNotation && milliseconds < 1e3 && !options.subSecondsAsDecimals) {
-      const seconds2 = Number(parsed.seconds);
-      const milliseconds2 = Number(parsed.milliseconds);
-      const microseconds = Number(parsed.microseconds);
-      const nanoseconds = Number(parsed.nanoseconds);
+      const seconds2 = Number(parsed2.seconds);
+      const milliseconds2 = Number(parsed2.milliseconds);
+      const microseconds = Number(parsed2.microseconds);
+      const nanoseconds = Number(parsed2.nanoseconds);
       add(seconds2, "second", "s");
       if (options.formatSubMilliseconds) {
         add(milliseconds2, "millisecond", "ms");
@@ -57612,27 +57659,27 @@ function isAbsent(error62) {
 function explained(error62) {
   if (!(error62 instanceof ProcessError)) return error62;
   const { command: command2, stderr } = error62.failure;
-  const tell2 = (problem, remedy) => new UserError(problem, { remedy, cause: error62 });
+  const tell = (problem, remedy) => new UserError(problem, { remedy, cause: error62 });
   if (hasCode(error62.cause, "ENOENT") || hasCode(error62.cause, "EACCES")) {
-    return tell2(
+    return tell(
       `Docker cannot be run: ${command2[0] ?? ""} could not be started`,
       "Install Docker, or set DOCKER_BIN."
     );
   }
   if (/permission denied while trying to connect/i.test(stderr)) {
-    return tell2(
+    return tell(
       "Docker cannot be reached: permission denied",
       "Put the user dokku into the group docker: usermod -aG docker dokku"
     );
   }
   if (/Cannot connect to the Docker daemon|error during connect|docker daemon is not running/i.test(stderr)) {
-    return tell2(
+    return tell(
       "Docker does not answer",
       "Start it, for example with `systemctl start docker`, and try again."
     );
   }
   if (/no space left on device/i.test(stderr)) {
-    return tell2(
+    return tell(
       "The disk is full where Docker keeps its data",
       "Free some space (`flight-launch:prune` removes what is no longer needed) and try again."
     );
@@ -57644,8 +57691,8 @@ function explained(error62) {
 var import_promises19 = require("node:fs/promises");
 var import_node_path13 = require("node:path");
 var DokkuHost = class {
-  constructor(has) {
-    this.has = has;
+  constructor(has2) {
+    this.has = has2;
   }
   has;
   async appExists(app) {
@@ -58074,8 +58121,8 @@ var import_promises21 = require("node:fs/promises");
 var import_node_path16 = require("node:path");
 var conflict = 75;
 var FileLocks = class {
-  constructor(has) {
-    this.has = has;
+  constructor(has2) {
+    this.has = has2;
   }
   has;
   async pipeline(pipeline4, purpose, work) {
@@ -58209,9 +58256,31 @@ var import_promises24 = require("node:timers/promises");
 // src/adapters/journal.ts
 var import_promises22 = require("node:fs/promises");
 var import_node_path17 = require("node:path");
+
+// src/adapters/records.ts
+async function readRecord(schema2, path6) {
+  const text2 = await readIfThere(path6);
+  return text2 === void 0 ? void 0 : parsed(path6, () => schema2.parse(JSON.parse(text2.toString())));
+}
+async function writeRecord(path6, value) {
+  await writeDurably(path6, `${JSON.stringify(value, void 0, 2)}
+`);
+}
+function parsed(path6, parse7) {
+  try {
+    return parse7();
+  } catch (cause) {
+    throw new UserError(`${path6} is damaged, or was written by another version of flight-launch`, {
+      remedy: "Update the plugin, or move that file away and run the command again.",
+      cause
+    });
+  }
+}
+
+// src/adapters/journal.ts
 async function readJournal(schema2, path6) {
   const text2 = await readIfThere(path6);
-  return text2 === void 0 ? [] : parseJournal(schema2, text2.toString());
+  return text2 === void 0 ? [] : parsed(path6, () => parseJournal(schema2, text2.toString()));
 }
 async function appendToJournal(schema2, path6, entry) {
   const before2 = (await readIfThere(path6))?.toString() ?? "";
@@ -58219,8 +58288,10 @@ async function appendToJournal(schema2, path6, entry) {
 `;
   if (before2 === "" || before2.endsWith("\n")) await (0, import_promises22.appendFile)(path6, line, { mode: 384, flush: true });
   else {
-    const whole = parseJournal(schema2, before2).map((earlier) => `${JSON.stringify(earlier)}
-`);
+    const whole = parsed(path6, () => parseJournal(schema2, before2)).map(
+      (earlier) => `${JSON.stringify(earlier)}
+`
+    );
     await writeDurably(path6, `${whole.join("")}${line}`);
   }
   await syncFolder((0, import_node_path17.dirname)(path6));
@@ -58229,8 +58300,8 @@ async function appendToJournal(schema2, path6, entry) {
 // src/adapters/jobs.ts
 var pollMs = 200;
 var DetachedJobs = class {
-  constructor(has) {
-    this.has = has;
+  constructor(has2) {
+    this.has = has2;
   }
   has;
   /** Entries that the journal of a job had when this process started it. */
@@ -58238,8 +58309,8 @@ var DetachedJobs = class {
   async list(pipeline4) {
     const records = [];
     for (const name of await namesIn(this.path(pipeline4))) {
-      const text2 = await readIfThere(this.path(pipeline4, name, "job.json"));
-      if (text2 !== void 0) records.push(jobRecord.parse(JSON.parse(text2.toString())));
+      const record3 = await readRecord(jobRecord, this.path(pipeline4, name, "job.json"));
+      if (record3 !== void 0) records.push(record3);
     }
     return records.sort((a2, b) => a2.createdAt - b.createdAt);
   }
@@ -58253,8 +58324,7 @@ var DetachedJobs = class {
     const folder2 = this.path(pipeline4, record3.id);
     await (0, import_promises23.mkdir)(folder2, { recursive: true, mode: 448 });
     await (await (0, import_promises23.open)((0, import_node_path18.join)(folder2, "log"), "a", 384)).close();
-    await writeDurably((0, import_node_path18.join)(folder2, "job.json"), `${JSON.stringify(record3, void 0, 2)}
-`);
+    await writeRecord((0, import_node_path18.join)(folder2, "job.json"), record3);
   }
   start(pipeline4, job) {
     return this.launch("job", pipeline4, job);
@@ -58384,7 +58454,7 @@ var FileStore = class {
     return (await namesIn((0, import_node_path19.join)(this.root, "pipelines"))).sort();
   }
   async pipeline(name) {
-    const file2 = await this.read(this.settingsPath(name), pipelineFile);
+    const file2 = await readRecord(pipelineFile, this.settingsPath(name));
     if (file2 === void 0) throw new UserError(`there is no pipeline ${name}`);
     const { format: _, ...pipeline4 } = file2;
     return pipeline4;
@@ -58393,7 +58463,7 @@ var FileStore = class {
     for (const folder2 of ["artifacts", "builds"]) {
       await (0, import_promises26.mkdir)(this.path(pipeline4.name, folder2), { recursive: true, mode: 448 });
     }
-    await this.write(this.settingsPath(pipeline4.name), { format: 1, ...pipeline4 });
+    await writeRecord(this.settingsPath(pipeline4.name), { format: 1, ...pipeline4 });
   }
   async removePipeline(name) {
     const history2 = this.path(name, "history.ndjson");
@@ -58427,7 +58497,7 @@ var FileStore = class {
     return records.filter((record3) => record3 !== void 0);
   }
   build(pipeline4, name) {
-    return this.read(this.recordPath(pipeline4, name), buildRecord);
+    return readRecord(buildRecord, this.recordPath(pipeline4, name));
   }
   async readableBuild(pipeline4, name) {
     try {
@@ -58441,7 +58511,7 @@ var FileStore = class {
     }
   }
   async saveBuild(pipeline4, build2) {
-    await this.write(this.recordPath(pipeline4, build2.name), build2);
+    await writeRecord(this.recordPath(pipeline4, build2.name), build2);
   }
   async removeBuild(pipeline4, name) {
     for (const suffix of buildSuffixes)
@@ -58485,7 +58555,7 @@ var FileStore = class {
     return files.filter((name) => name.endsWith(".json")).map((name) => name.slice(0, -".json".length));
   }
   artifact(pipeline4, key) {
-    return this.read(this.path(pipeline4, "artifacts", `${key}.json`), artifactRecord);
+    return readRecord(artifactRecord, this.path(pipeline4, "artifacts", `${key}.json`));
   }
   async artifactIntact(pipeline4, record3) {
     const hash3 = (0, import_node_crypto6.createHash)("sha256");
@@ -58505,7 +58575,7 @@ var FileStore = class {
       await file2.close();
     }
     await (0, import_promises26.rename)(builtAt, this.artifactPath(pipeline4, record3.key));
-    await this.write(this.path(pipeline4, "artifacts", `${record3.key}.json`), record3);
+    await writeRecord(this.path(pipeline4, "artifacts", `${record3.key}.json`), record3);
   }
   async removeArtifact(pipeline4, key) {
     await (0, import_promises26.rm)(this.path(pipeline4, "artifacts", `${key}.json`), { force: true });
@@ -58518,18 +58588,18 @@ var FileStore = class {
     return this.path(pipeline4, "artifacts", `${build2}.partial`);
   }
   note(app) {
-    return this.read((0, import_node_path19.join)(this.root, "deploys", `${app}.json`), deployNote);
+    return readRecord(deployNote, (0, import_node_path19.join)(this.root, "deploys", `${app}.json`));
   }
   async notes() {
     const files = (await namesIn((0, import_node_path19.join)(this.root, "deploys"))).filter((name) => name.endsWith(".json"));
     const notes = await Promise.all(
-      files.map((name) => this.read((0, import_node_path19.join)(this.root, "deploys", name), deployNote))
+      files.map((name) => readRecord(deployNote, (0, import_node_path19.join)(this.root, "deploys", name)))
     );
     return notes.filter((note) => note !== void 0);
   }
   async saveNote(note) {
     await (0, import_promises26.mkdir)((0, import_node_path19.join)(this.root, "deploys"), { recursive: true, mode: 448 });
-    await this.write((0, import_node_path19.join)(this.root, "deploys", `${note.app}.json`), note);
+    await writeRecord((0, import_node_path19.join)(this.root, "deploys", `${note.app}.json`), note);
   }
   async removeNote(app) {
     await (0, import_promises26.rm)((0, import_node_path19.join)(this.root, "deploys", `${app}.json`), { force: true });
@@ -58576,23 +58646,6 @@ var FileStore = class {
   path(pipeline4, ...rest) {
     return (0, import_node_path19.join)(this.root, "pipelines", pipeline4, ...rest);
   }
-  async read(path6, schema2) {
-    const text2 = await readIfThere(path6);
-    if (text2 === void 0) return void 0;
-    let value;
-    try {
-      value = JSON.parse(text2.toString());
-    } catch (error62) {
-      throw unreadable2(path6, error62);
-    }
-    const parsed = schema2.safeParse(value);
-    if (!parsed.success) throw unreadable2(path6, parsed.error);
-    return parsed.data;
-  }
-  async write(path6, value) {
-    await writeDurably(path6, `${JSON.stringify(value, void 0, 2)}
-`);
-  }
 };
 function parseLine2(line) {
   try {
@@ -58603,12 +58656,6 @@ function parseLine2(line) {
   }
 }
 var buildSuffixes = [".json", ".server.tar", ".log"];
-function unreadable2(path6, cause) {
-  return new UserError(`${path6} is damaged, or was written by another version of flight-launch`, {
-    remedy: "Update the plugin, or move that file away and run the command again.",
-    cause
-  });
-}
 async function sizeOf(path6) {
   try {
     return (await (0, import_promises26.stat)(path6)).size;
@@ -58642,16 +58689,14 @@ var FileReleases = class {
     const records = await Promise.all(versions.map((version2) => this.read(pipeline4, version2)));
     return records.filter((record3) => record3 !== void 0).sort((a2, b) => a2.createdAt - b.createdAt);
   }
-  async read(pipeline4, version2) {
-    const text2 = await readIfThere(this.path(pipeline4, version2, "release.json"));
-    return text2 === void 0 ? void 0 : releaseRecord.parse(JSON.parse(text2.toString()));
+  read(pipeline4, version2) {
+    return readRecord(releaseRecord, this.path(pipeline4, version2, "release.json"));
   }
   async create(pipeline4, record3) {
     const folder2 = this.path(pipeline4, record3.version);
     await (0, import_promises28.rm)(folder2, { recursive: true, force: true });
     await (0, import_promises28.mkdir)(folder2, { recursive: true, mode: 448 });
-    await writeDurably((0, import_node_path20.join)(folder2, "release.json"), `${JSON.stringify(record3, void 0, 2)}
-`);
+    await writeRecord((0, import_node_path20.join)(folder2, "release.json"), record3);
   }
   journal(pipeline4, version2) {
     return readJournal(releaseEntry, this.path(pipeline4, version2, "journal.ndjson"));
@@ -59056,9 +59101,9 @@ function accessFiles(folder2) {
   };
 }
 var FileUpstreamAccess = class {
-  constructor(has) {
-    this.has = has;
-    this.files = accessFiles(has.folder);
+  constructor(has2) {
+    this.has = has2;
+    this.files = accessFiles(has2.folder);
   }
   has;
   files;
@@ -59401,48 +59446,15 @@ async function guarded(terminal, log, what, neverFails, work) {
     return neverFails ? exitStatus.done : status2;
   }
 }
-function explain(terminal, error62) {
-  if (error62 instanceof UserError) {
-    terminal.warn(`flight-launch: ${error62.message}`);
-    for (const detail of error62.details) terminal.warn(`  ${detail}`);
-    if (error62.remedy !== void 0) terminal.warn(error62.remedy);
-    return error62.exit;
-  }
-  const shortage2 = shortageOf(error62);
-  if (shortage2 !== void 0) {
-    terminal.warn(`flight-launch: ${shortage2.problem}`);
-    terminal.warn(shortage2.remedy);
-    return exitStatus.failed;
-  }
-  terminal.warn(
-    `flight-launch: this is a bug, please report it: ${error62 instanceof Error ? error62.message : String(error62)}`
-  );
-  return exitStatus.failed;
-}
-var shortages = [
-  {
-    codes: ["ENOSPC", "EDQUOT"],
-    problem: "the disk is full where flight-launch keeps its data",
-    remedy: "Free some space (`flight-launch:prune` removes what is no longer needed) and try again."
-  },
-  {
-    codes: ["EMFILE", "ENFILE"],
-    problem: "too many files are open at once",
-    remedy: "Raise the limit (`ulimit -n`, or `fs.file-max` of the whole host), and try again."
-  }
-];
-function shortageOf(error62) {
-  return shortages.find(({ codes }) => codes.some((code) => hasCode(error62, code)));
-}
 main(process.argv.slice(2)).then(
   (status2) => {
     process.exitCode = status2;
   },
   (error62) => {
-    const shortage2 = shortageOf(error62);
+    const failure3 = hostFailure(error62);
     const bug = error62 instanceof Error ? error62.stack ?? error62.message : String(error62);
-    const lines2 = shortage2 === void 0 ? bug : `${shortage2.problem}
- !     ${shortage2.remedy}`;
+    const lines2 = failure3 === void 0 ? bug : `${failure3.problem}
+ !     ${failure3.remedy}`;
     process.stderr.write(` !     flight-launch: ${lines2}
 `);
     process.exitCode = exitStatus.failed;

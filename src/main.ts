@@ -1,14 +1,15 @@
 import { closeDeployLock } from './adapters/descriptors';
-import { hasCode } from './adapters/files';
 import { DokkuTerminal } from './adapters/terminal';
 import { systemClock } from './adapters/clock';
 import { commands } from './commands';
 import { helpLines } from './commands/help';
-import { exitStatus, UsageError, UserError, type ExitStatus } from './domain/errors';
+import { exitStatus, UsageError, type ExitStatus } from './domain/errors';
 import type { Log, Terminal } from './domain/ports';
+import { hostFailure } from './domain/host-failure';
 import { hooks } from './hooks';
 import { putOnProduction } from './jobs/put-on-production';
 import { runRelease } from './jobs/release';
+import { explain } from './operations/explain';
 import { openDataFolder, openServices } from './wiring';
 
 /**
@@ -118,52 +119,14 @@ async function guarded(
   }
 }
 
-/** A mistake of the user and a bug of ours look different. */
-function explain(terminal: Terminal, error: unknown): ExitStatus {
-  if (error instanceof UserError) {
-    terminal.warn(`flight-launch: ${error.message}`);
-    for (const detail of error.details) terminal.warn(`  ${detail}`);
-    if (error.remedy !== undefined) terminal.warn(error.remedy);
-    return error.exit;
-  }
-  const shortage = shortageOf(error);
-  if (shortage !== undefined) {
-    terminal.warn(`flight-launch: ${shortage.problem}`);
-    terminal.warn(shortage.remedy);
-    return exitStatus.failed;
-  }
-  terminal.warn(
-    `flight-launch: this is a bug, please report it: ${error instanceof Error ? error.message : String(error)}`,
-  );
-  return exitStatus.failed;
-}
-
-/** What a host may run out of at any time. */
-const shortages = [
-  {
-    codes: ['ENOSPC', 'EDQUOT'],
-    problem: 'the disk is full where flight-launch keeps its data',
-    remedy: 'Free some space (`flight-launch:prune` removes what is no longer needed) and try again.',
-  },
-  {
-    codes: ['EMFILE', 'ENFILE'],
-    problem: 'too many files are open at once',
-    remedy: 'Raise the limit (`ulimit -n`, or `fs.file-max` of the whole host), and try again.',
-  },
-];
-
-function shortageOf(error: unknown): (typeof shortages)[number] | undefined {
-  return shortages.find(({ codes }) => codes.some((code) => hasCode(error, code)));
-}
-
 main(process.argv.slice(2)).then(
   (status) => {
     process.exitCode = status;
   },
   (error: unknown) => {
-    const shortage = shortageOf(error);
+    const failure = hostFailure(error);
     const bug = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    const lines = shortage === undefined ? bug : `${shortage.problem}\n !     ${shortage.remedy}`;
+    const lines = failure === undefined ? bug : `${failure.problem}\n !     ${failure.remedy}`;
     process.stderr.write(` !     flight-launch: ${lines}\n`);
     process.exitCode = exitStatus.failed;
   },

@@ -11,10 +11,10 @@ import { ProcessError, UserError } from '../domain/errors';
 import { printable } from '../domain/paths';
 import type { ClientBuilder, Clock, Source, TarSource, Terminal } from '../domain/ports';
 import { ArchiveCut } from '../domain/tar-format';
+import { freeSpace, isDiskFull } from '../domain/host-failure';
 import { formatBytes } from '../domain/units';
 import { systemClock } from './clock';
 import type { DockerEngine } from './docker';
-import { hasCode } from './files';
 import { LogLines } from './log-lines';
 import { readTar, streamOf, TarWriter, withoutLfsPointers } from './tar';
 
@@ -310,7 +310,7 @@ export class ContainerClientBuilder implements ClientBuilder {
       await rm(target, { force: true });
       const cause = await firstCause(error, child.done);
       if (cause instanceof ProcessError && plans.isNothingThere(cause.failure.stderr)) return undefined;
-      throw hasCode(cause, 'ENOSPC') || hasCode(cause, 'EDQUOT') ? diskFull(cause) : cause;
+      throw isDiskFull(cause) ? diskFull(cause) : cause;
     }
     return { sha256: hash.digest('hex'), bytes, files, output };
   }
@@ -406,7 +406,7 @@ async function readCa(path: string): Promise<Buffer> {
 
 function diskFull(cause: unknown): UserError {
   return new UserError('The disk is full: the built client could not be stored', {
-    remedy: 'Free some space (`flight-launch:prune` removes what is no longer needed) and push again.',
+    remedy: `${freeSpace} and push again.`,
     cause,
   });
 }

@@ -1,9 +1,9 @@
 import { access, constants, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { appRepository, type StartedImage } from '../domain/app-image';
-import { ProcessError, UserError } from '../domain/errors';
+import { hasCode, ProcessError, UserError } from '../domain/errors';
 import type { Dokku } from '../domain/ports';
-import { hasCode, isMissing, namesIn } from './files';
+import { isMissing, namesIn } from './files';
 import { run, runInSession, type Environment } from './process';
 
 interface Dependencies {

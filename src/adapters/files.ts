@@ -2,14 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { open, readdir, readFile, rename, rm, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { DiskRoom } from '../domain/disk-room';
+import { hasCode } from '../domain/errors';
 
 /** Whether a file operation failed because the file is not there. ESRCH is what `/proc` says of a process just gone. */
 export function isMissing(error: unknown): boolean {
   return hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR') || hasCode(error, 'ESRCH');
-}
-
-export function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }
 
 /** Names in a folder; none where there is no such folder. */

@@ -5,9 +5,10 @@ import type { ExitStatus } from '../domain/errors';
 import { jobRecord, journalEntry, startMs, type JobRecord, type JournalEntry } from '../domain/job';
 import { lastStep } from '../domain/journal';
 import type { Jobs, Processes } from '../domain/ports';
-import { namesIn, readIfThere, writeDurably } from './files';
+import { namesIn, readIfThere } from './files';
 import { appendToJournal, readJournal } from './journal';
 import { startDetached, type Environment } from './process';
+import { readRecord, writeRecord } from './records';
 import { writeAll } from './terminal';
 
 interface Dependencies {
@@ -30,8 +31,8 @@ export class DetachedJobs implements Jobs {
   async list(pipeline: string): Promise<JobRecord[]> {
     const records: JobRecord[] = [];
     for (const name of await namesIn(this.path(pipeline))) {
-      const text = await readIfThere(this.path(pipeline, name, 'job.json'));
-      if (text !== undefined) records.push(jobRecord.parse(JSON.parse(text.toString())));
+      const record = await readRecord(jobRecord, this.path(pipeline, name, 'job.json'));
+      if (record !== undefined) records.push(record);
     }
     return records.sort((a, b) => a.createdAt - b.createdAt);
   }
@@ -48,7 +49,7 @@ export class DetachedJobs implements Jobs {
     const folder = this.path(pipeline, record.id);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await (await open(join(folder, 'log'), 'a', 0o600)).close();
-    await writeDurably(join(folder, 'job.json'), `${JSON.stringify(record, undefined, 2)}\n`);
+    await writeRecord(join(folder, 'job.json'), record);
   }
 
   start(pipeline: string, job: string): Promise<void> {

@@ -2,8 +2,9 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Releases } from '../domain/ports';
 import { releaseEntry, releaseRecord, type ReleaseEntry, type ReleaseRecord } from '../domain/release';
-import { namesIn, readIfThere, writeDurably } from './files';
+import { namesIn } from './files';
 import { appendToJournal, readJournal } from './journal';
+import { readRecord, writeRecord } from './records';
 
 /** `pipelines/<name>/releases/<version>/` with `release.json` and `journal.ndjson`. */
 export class FileReleases implements Releases {
@@ -15,9 +16,8 @@ export class FileReleases implements Releases {
     return records.filter((record) => record !== undefined).sort((a, b) => a.createdAt - b.createdAt);
   }
 
-  async read(pipeline: string, version: string): Promise<ReleaseRecord | undefined> {
-    const text = await readIfThere(this.path(pipeline, version, 'release.json'));
-    return text === undefined ? undefined : releaseRecord.parse(JSON.parse(text.toString()));
+  read(pipeline: string, version: string): Promise<ReleaseRecord | undefined> {
+    return readRecord(releaseRecord, this.path(pipeline, version, 'release.json'));
   }
 
   async create(pipeline: string, record: ReleaseRecord): Promise<void> {
@@ -25,7 +25,7 @@ export class FileReleases implements Releases {
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true, mode: 0o700 });
     // The record comes last: without it the folder is none.
-    await writeDurably(join(folder, 'release.json'), `${JSON.stringify(record, undefined, 2)}\n`);
+    await writeRecord(join(folder, 'release.json'), record);
   }
 
   journal(pipeline: string, version: string): Promise<ReleaseEntry[]> {

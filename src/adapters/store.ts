@@ -19,6 +19,7 @@ import type { Pipeline } from '../domain/pipeline';
 import type { Store, Terminal } from '../domain/ports';
 import { settingNames } from '../domain/settings';
 import { isMissing, namesIn, readIfThere, syncFolder, writeDurably } from './files';
+import { readRecord, writeRecord } from './records';
 
 const pipelineFile = z.object({
   format: z.literal(1),
@@ -47,7 +48,7 @@ export class FileStore implements Store {
   }
 
   async pipeline(name: string): Promise<Pipeline> {
-    const file = await this.read(this.settingsPath(name), pipelineFile);
+    const file = await readRecord(pipelineFile, this.settingsPath(name));
     if (file === undefined) throw new UserError(`there is no pipeline ${name}`);
     const { format: _, ...pipeline } = file;
     return pipeline;
@@ -57,7 +58,7 @@ export class FileStore implements Store {
     for (const folder of ['artifacts', 'builds']) {
       await mkdir(this.path(pipeline.name, folder), { recursive: true, mode: 0o700 });
     }
-    await this.write(this.settingsPath(pipeline.name), { format: 1, ...pipeline });
+    await writeRecord(this.settingsPath(pipeline.name), { format: 1, ...pipeline });
   }
 
   async removePipeline(name: string): Promise<string | undefined> {
@@ -97,7 +98,7 @@ export class FileStore implements Store {
   }
 
   build(pipeline: string, name: string): Promise<BuildRecord | undefined> {
-    return this.read(this.recordPath(pipeline, name), buildRecord);
+    return readRecord(buildRecord, this.recordPath(pipeline, name));
   }
 
   async readableBuild(pipeline: string, name: string): Promise<BuildRecord | undefined> {
@@ -113,7 +114,7 @@ export class FileStore implements Store {
   }
 
   async saveBuild(pipeline: string, build: BuildRecord): Promise<void> {
-    await this.write(this.recordPath(pipeline, build.name), build);
+    await writeRecord(this.recordPath(pipeline, build.name), build);
   }
 
   async removeBuild(pipeline: string, name: string): Promise<void> {
@@ -169,7 +170,7 @@ export class FileStore implements Store {
   }
 
   artifact(pipeline: string, key: string): Promise<ArtifactRecord | undefined> {
-    return this.read(this.path(pipeline, 'artifacts', `${key}.json`), artifactRecord);
+    return readRecord(artifactRecord, this.path(pipeline, 'artifacts', `${key}.json`));
   }
 
   async artifactIntact(pipeline: string, record: ArtifactRecord): Promise<boolean> {
@@ -191,7 +192,7 @@ export class FileStore implements Store {
       await file.close();
     }
     await rename(builtAt, this.artifactPath(pipeline, record.key));
-    await this.write(this.path(pipeline, 'artifacts', `${record.key}.json`), record);
+    await writeRecord(this.path(pipeline, 'artifacts', `${record.key}.json`), record);
   }
 
   async removeArtifact(pipeline: string, key: string): Promise<void> {
@@ -209,20 +210,20 @@ export class FileStore implements Store {
   }
 
   note(app: string): Promise<DeployNote | undefined> {
-    return this.read(join(this.root, 'deploys', `${app}.json`), deployNote);
+    return readRecord(deployNote, join(this.root, 'deploys', `${app}.json`));
   }
 
   async notes(): Promise<DeployNote[]> {
     const files = (await namesIn(join(this.root, 'deploys'))).filter((name) => name.endsWith('.json'));
     const notes = await Promise.all(
-      files.map((name) => this.read(join(this.root, 'deploys', name), deployNote)),
+      files.map((name) => readRecord(deployNote, join(this.root, 'deploys', name))),
     );
     return notes.filter((note) => note !== undefined);
   }
 
   async saveNote(note: DeployNote): Promise<void> {
     await mkdir(join(this.root, 'deploys'), { recursive: true, mode: 0o700 });
-    await this.write(join(this.root, 'deploys', `${note.app}.json`), note);
+    await writeRecord(join(this.root, 'deploys', `${note.app}.json`), note);
   }
 
   async removeNote(app: string): Promise<void> {
@@ -277,24 +278,6 @@ export class FileStore implements Store {
   private path(pipeline: string, ...rest: string[]): string {
     return join(this.root, 'pipelines', pipeline, ...rest);
   }
-
-  private async read<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
-    const text = await readIfThere(path);
-    if (text === undefined) return undefined;
-    let value: unknown;
-    try {
-      value = JSON.parse(text.toString());
-    } catch (error) {
-      throw unreadable(path, error);
-    }
-    const parsed = schema.safeParse(value);
-    if (!parsed.success) throw unreadable(path, parsed.error);
-    return parsed.data;
-  }
-
-  private async write(path: string, value: object): Promise<void> {
-    await writeDurably(path, `${JSON.stringify(value, undefined, 2)}\n`);
-  }
 }
 
 /** Undefined for a line that a crash tore (F27). */
@@ -308,13 +291,6 @@ function parseLine(line: string): HistoryEntry | undefined {
 }
 
 const buildSuffixes = ['.json', '.server.tar', '.log'];
-
-function unreadable(path: string, cause: unknown): UserError {
-  return new UserError(`${path} is damaged, or was written by another version of flight-launch`, {
-    remedy: 'Update the plugin, or move that file away and run the command again.',
-    cause,
-  });
-}
 
 /** Zero for a file that was removed meanwhile. */
 async function sizeOf(path: string): Promise<number> {

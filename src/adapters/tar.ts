@@ -14,8 +14,9 @@ import {
 } from '../domain/archive-rules';
 import { UserError } from '../domain/errors';
 import { printable } from '../domain/paths';
+import { freeSpace, isDiskFull } from '../domain/host-failure';
 import { endOfArchive, paddingBytes, tarHeader, TarFraming, type Owner } from '../domain/tar-format';
-import { hasCode, isMissing } from './files';
+import { isMissing } from './files';
 
 export interface TarEntry {
   entry: Entry;
@@ -174,9 +175,9 @@ export async function placeArtifact(artifact: string, root: string, folder: stri
       await placeEntry(item, join(root, path), join(root, folder));
     }
   } catch (error) {
-    if (hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT')) {
+    if (isDiskFull(error)) {
       throw new UserError(`The disk is full: the client could not be written to ${printable(folder)}`, {
-        remedy: 'Free some space (`flight-launch:prune` removes what is no longer needed) and push again.',
+        remedy: `${freeSpace} and push again.`,
         cause: error,
       });
     }

@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { hasCode } from './files';
+import { hasCode } from '../domain/errors';
 import type { Clock, Terminal } from '../domain/ports';
 import { formatDuration } from '../domain/units';
 

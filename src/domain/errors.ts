@@ -47,6 +47,11 @@ export class UsageError extends UserError {
   }
 }
 
+/** Whether the system gave this reason, such as `ENOENT`. */
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
+
 /** How a child process ended; all that an error about it needs to tell. */
 export interface ProcessFailure {
   command: readonly string[];

@@ -8,11 +8,12 @@ import {
 import type { BuildRecord, HistoryEntry } from '../domain/build';
 import { buildLabel, historyOf } from '../domain/build';
 import { holdsConfigurationOfOthers, isConfiguration } from '../domain/captured-image';
-import { exitStatus, ProcessError, UserError } from '../domain/errors';
+import { exitStatus, UserError } from '../domain/errors';
 import type { Before, JournalEntry, PromotionJob } from '../domain/job';
 import { lastStep, type Unstamped } from '../domain/journal';
 import { howFar } from '../domain/promotion';
 import type { Services } from '../domain/ports';
+import { explain, explainInJob } from '../operations/explain';
 import { appContainers, imageBuild, noteLive, runsFully } from '../operations/live';
 import { applyRetention, findRemovable, promotedRef } from '../operations/retention';
 
@@ -62,8 +63,7 @@ export async function putOnProduction(
       throw error;
     }
     // Nothing was touched yet.
-    terminal.warn(`flight-launch: ${error.message}`);
-    if (error.remedy !== undefined) terminal.warn(error.remedy);
+    explain(terminal, error);
     const exit = error.exit === exitStatus.locked ? 4 : 1;
     await append(services, pipeline, job.id, { step: 'ended', result: 'refused', exit });
   }
@@ -116,9 +116,7 @@ async function run(work: Work): Promise<Ended> {
   const before = await noteBefore(work);
   await say(work, { step: 'noted', before, dokkuPid: process.pid });
   const failed = await release(work, before).then(() => undefined, asError);
-  if (failed !== undefined) services.terminal.warn(`flight-launch: ${failed.message}`);
-  if (failed !== undefined && !(failed instanceof UserError || failed instanceof ProcessError))
-    services.log.error({ err: failed }, `${job.kind} ${job.id}: a bug`);
+  if (failed !== undefined) explainInJob(services, `${job.kind} ${job.id}`, failed);
   return conclude(work, before, process.pid);
 }
 

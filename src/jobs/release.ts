@@ -1,4 +1,4 @@
-import { exitStatus, ProcessError, UserError } from '../domain/errors';
+import { exitStatus, UserError } from '../domain/errors';
 import type { JournalEntry, ReleaseJob } from '../domain/job';
 import { lastStep, type Unstamped } from '../domain/journal';
 import type { Pipeline } from '../domain/pipeline';
@@ -6,6 +6,7 @@ import { planPromotion } from '../domain/promotion';
 import { hasEnded, releaseBranch, type ReleaseEntry, type ReleaseRecord } from '../domain/release';
 import type { Services, Upstream } from '../domain/ports';
 import { historyOf, type BuildRecord } from '../domain/build';
+import { explain, explainInJob } from '../operations/explain';
 import { createJob } from '../operations/job-runs';
 import { deployUnderWay, findLive, refuseWhileDeployed, runsFully } from '../operations/live';
 import { gatherFacts } from '../operations/promotion';
@@ -49,29 +50,19 @@ export async function runRelease(
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     // Somebody else took the lock, or the upstream away, since the command checked.
-    tell(services, error);
+    explain(services.terminal, error);
     const exit = error.exit === exitStatus.locked ? exitStatus.locked : exitStatus.resumable;
     await end({ step: 'ended', result: 'stopped', exit });
   }
 }
 
-function tell({ terminal }: Services, error: UserError): void {
-  terminal.warn(`flight-launch: ${error.message}`);
-  for (const detail of error.details) terminal.warn(`  ${detail}`);
-  if (error.remedy !== undefined) terminal.warn(error.remedy);
-}
-
 async function run(work: Work): Promise<Ended> {
   const { services, record, pipeline } = work;
-  const { terminal, log } = services;
+  const { terminal } = services;
   try {
     return await steps(work);
   } catch (error) {
-    if (error instanceof UserError) tell(services, error);
-    else {
-      terminal.warn(`flight-launch: ${error instanceof Error ? error.message : String(error)}`);
-      if (!(error instanceof ProcessError)) log.error({ err: error }, `release ${record.version}: a bug`);
-    }
+    explainInJob(services, `release ${record.version}`, error);
     if (await isNowhere(work)) {
       terminal.warn(`Release ${record.version} was given up; nothing was changed.`);
       return { step: 'ended', result: 'stopped', exit: exitStatus.failed };

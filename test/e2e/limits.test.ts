@@ -130,45 +130,59 @@ test('records that find the disk full reject the push with one line, and leave n
   await repository.git('reset', '--quiet', '--hard', 'HEAD~1');
 });
 
+test('F28, F29 a disk that fails to keep what is written: one line, nothing of it is left, the old goes on', async () => {
+  await repository.commit('Change', { 'server/README.md': 'changed' });
+  const { set, pushed } = await startedBy(
+    'exec strace --follow-forks --quiet=all --output=/dev/null --inject=fsync:error=EIO "$NODE" "$@"',
+    async () => ({
+      set: await host.dokku('flight-launch:set', pipeline, 'keep', '7'),
+      pushed: await repository.push(host, app),
+    }),
+  );
+  const told =
+    / !     flight-launch: the disk cannot be written where .*\n(?:remote: )? !     See what .* kernel says/;
+  for (const { status, text } of [
+    { status: set.status, text: set.stderr },
+    { status: pushed.status, text: pushed.output },
+  ]) {
+    assert.is.not(status, 0);
+    assert.match(text, told);
+    assert.is(text.match(/ !     flight-launch: /g)?.length, 1, text);
+  }
+  const data = '"$DOKKU_LIB_ROOT/data/flight-launch"';
+  assert.is(await host.mustAdmin(`find ${data} -name '*.partial' -o -path '*/deploys/${app}.json'`), '');
+  assert.match((await host.must('flight-launch:report', pipeline)).stdout, /Keep: +5 \(default\)/);
+  assert.match((await get(url)).body, 'eth0');
+  await repository.mustPush(host, app);
+});
+
 test('a client of 300 MB is deployed with less than 120 MB of memory in each of our processes', async () => {
-  // In place of Node: the same Node with a few lines in front that note the peak of its own memory at the end.
-  const folder = await host.mustAdmin(`
-    set -e
-    data=$DOKKU_LIB_ROOT/data/flight-launch
-    folder=$(mktemp -d)
-    touch "$folder/peaks"
-    chmod 755 "$folder"
-    chmod 666 "$folder/peaks"
-    cat >"$folder/peak.cjs" <<'SCRIPT'
+  await repository.commit(
+    'Grow',
+    building(`
+      const { randomFillSync } = require('node:crypto');
+      const block = Buffer.alloc(1_000_000);
+      for (const name of ['a.bin', 'b.bin', 'c.bin']) {
+        const file = fs.openSync('dist/' + name, 'w');
+        for (let count = 0; count < 100; count += 1) fs.writeSync(file, randomFillSync(block));
+      }
+      fs.writeFileSync('dist/index.html', '300 MB');`),
+  );
+  // A few lines in front note the peak of its own memory at the end.
+  const peaks = await startedBy(
+    `cat >"$FOLDER/$$.cjs" <<'SCRIPT'
 const { appendFileSync, readFileSync } = require('node:fs');
 process.on('exit', () => {
   const peak = /VmHWM:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1];
   appendFileSync(__dirname + '/peaks', process.argv[3] + ' ' + peak + '\\n');
 });
 SCRIPT
-    chmod 644 "$folder/peak.cjs"
-    mv "$data/node" "$folder/node"
-    printf '#!/bin/sh\\nexec "%s" --require "%s/peak.cjs" "$@"\\n' "$(readlink -f "$folder/node")" "$folder" >"$data/node"
-    chmod 755 "$data/node"
-    echo "$folder"`);
-  let peaks;
-  try {
-    await repository.commit(
-      'Grow',
-      building(`
-        const { randomFillSync } = require('node:crypto');
-        const block = Buffer.alloc(1_000_000);
-        for (const name of ['a.bin', 'b.bin', 'c.bin']) {
-          const file = fs.openSync('dist/' + name, 'w');
-          for (let count = 0; count < 100; count += 1) fs.writeSync(file, randomFillSync(block));
-        }
-        fs.writeFileSync('dist/index.html', '300 MB');`),
-    );
-    await repository.mustPush(host, app);
-    peaks = await host.mustAdmin(`cat ${folder}/peaks`);
-  } finally {
-    await host.mustAdmin(`mv -T ${folder}/node "$DOKKU_LIB_ROOT/data/flight-launch/node" && rm -r ${folder}`);
-  }
+exec "$NODE" --require "$FOLDER/$$.cjs" "$@"`,
+    async (folder) => {
+      await repository.mustPush(host, app);
+      return host.mustAdmin(`cat ${folder}/peaks`);
+    },
+  );
   assert.is((await get(url)).body, '300 MB');
   const length = await host.mustAdmin(
     `curl --silent --head ${url}/c.bin | tr -d '\\r' | sed -n 's/^content-length: //Ip'`,
@@ -184,6 +198,30 @@ SCRIPT
     assert.ok(bytes > 20e6 && bytes < 120e6, `${String(trigger)}: ${String(bytes)} bytes`);
   }
 });
+
+/**
+ * Has our processes started by a script while work is under way.
+ * @param script of sh, with Node in $NODE, Node's arguments in $@, and in $FOLDER a folder where all may write
+ */
+async function startedBy<T>(script: string, work: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await host.mustAdmin(`
+    set -e
+    data=$DOKKU_LIB_ROOT/data/flight-launch
+    folder=$(mktemp -d)
+    chmod 777 "$folder"
+    mv "$data/node" "$folder/node"
+    printf '#!/bin/sh\\nNODE=%s FOLDER=%s\\n' "$(readlink -f "$folder/node")" "$folder" >"$data/node"
+    cat >>"$data/node" <<'STARTER'
+${script}
+STARTER
+    chmod 755 "$data/node"
+    echo "$folder"`);
+  try {
+    return await work(folder);
+  } finally {
+    await host.mustAdmin(`mv -T ${folder}/node "$DOKKU_LIB_ROOT/data/flight-launch/node" && rm -r ${folder}`);
+  }
+}
 
 /** Containers of client builds, whatever their state. */
 function buildContainers(): Promise<string> {

@@ -44993,10 +44993,12 @@ function nameProblems({ version: version2, settings, branches, tags: tags2 }) {
   for (const name of /* @__PURE__ */ new Set([settings.developBranch, settings.masterBranch])) {
     if (!branches.has(name)) problems.push(`there is no branch ${name} upstream`);
   }
-  if (tags2.has(version2)) problems.push(`version ${version2} is used: upstream has a tag of that name`);
-  if (branchedVersions(branches.keys()).includes(version2)) {
-    problems.push(`version ${version2} is used: upstream has a branch ${releaseBranch(version2)}`);
-  }
+  const isUsed = (other) => manifestVersion(other) === manifestVersion(version2);
+  const tag = [...tags2].find(isUsed);
+  if (tag !== void 0) problems.push(`version ${version2} is used: upstream has a tag ${tag}`);
+  const branched = branchedVersions(branches.keys()).find(isUsed);
+  if (branched !== void 0)
+    problems.push(`version ${version2} is used: upstream has a branch ${releaseBranch(branched)}`);
   if (branches.has("release"))
     problems.push(`upstream has a branch release, so there can be no ${releaseBranch(version2)}`);
   return problems;
@@ -46358,7 +46360,7 @@ async function showRelease(services, pipeline4, request) {
   );
   describe3(services, pipeline4, record3);
   const message = request.message === void 0 ? "" : ` --message '${request.message.replaceAll("'", `'"'"'`)}'`;
-  terminal.step("Nothing was changed. To do exactly this:");
+  terminal.step("Nothing was changed. To do this:");
   terminal.detail(
     `dokku flight-launch:release ${record3.version} --from ${record3.from}${message}${request.hold ? " --hold" : ""} --pipeline ${pipeline4.name}`
   );

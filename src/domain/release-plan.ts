@@ -7,6 +7,7 @@ import type { Merge, PushResult } from './ports';
 import { neededDisk, productionProblems, type ProductionFacts } from './promotion';
 import { branchedVersions, releaseBranch } from './release';
 import type { Settings } from './settings';
+import { manifestVersion } from './version';
 
 /** What is to be released, as far as it is known. */
 export type Origin =
@@ -118,10 +119,12 @@ function nameProblems({ version, settings, branches, tags }: ReleaseFacts): stri
   for (const name of new Set([settings.developBranch, settings.masterBranch])) {
     if (!branches.has(name)) problems.push(`there is no branch ${name} upstream`);
   }
-  if (tags.has(version)) problems.push(`version ${version} is used: upstream has a tag of that name`);
-  if (branchedVersions(branches.keys()).includes(version)) {
-    problems.push(`version ${version} is used: upstream has a branch ${releaseBranch(version)}`);
-  }
+  const isUsed = (other: string) => manifestVersion(other) === manifestVersion(version);
+  const tag = [...tags].find(isUsed);
+  if (tag !== undefined) problems.push(`version ${version} is used: upstream has a tag ${tag}`);
+  const branched = branchedVersions(branches.keys()).find(isUsed);
+  if (branched !== undefined)
+    problems.push(`version ${version} is used: upstream has a branch ${releaseBranch(branched)}`);
   // Git keeps a ref as a file: `release` and `release/x` cannot both be.
   if (branches.has('release'))
     problems.push(`upstream has a branch release, so there can be no ${releaseBranch(version)}`);

@@ -95,7 +95,7 @@ function nextOfMonth(month: string, versions: readonly string[]): string {
 
 /**
  * A version as a `package.json` takes it, which has to be a semantic one: `201704.15` becomes `201704.15.0`,
- * `201704.05` becomes `201704.5.0`.
+ * `201704.05` becomes `201704.5.0`. Two spellings of one version are the same there.
  */
 export function manifestVersion(version: string): string {
   const match = /^([0-9]+)\.([0-9]+)$/.exec(version);

@@ -60,7 +60,7 @@ export async function showRelease(
   describe(services, pipeline, record);
   const message =
     request.message === undefined ? '' : ` --message '${request.message.replaceAll("'", `'"'"'`)}'`;
-  terminal.step('Nothing was changed. To do exactly this:');
+  terminal.step('Nothing was changed. To do this:');
   terminal.detail(
     `dokku flight-launch:release ${record.version} --from ${record.from}${message}${request.hold ? ' --hold' : ''} --pipeline ${pipeline.name}`,
   );

@@ -92,7 +92,9 @@ const wrong: [line: string, facts: Partial<ReleaseFacts>][] = [
   ['app is run by the scheduler nomad', { scheduler: 'nomad' }],
   ['upstream cannot be reached', { upstreamProblems: ['upstream cannot be reached'] }],
   ['there is no branch master upstream', { branches: new Map([['develop', one]]) }],
-  ['upstream has a tag of that name', { tags: new Set(['201704.15']) }],
+  ['version 201704.15 is used: upstream has a tag 201704.15', { tags: new Set(['201704.15']) }],
+  // The same in a version file of npm.
+  ['version 201704.15 is used: upstream has a tag 201704.015', { tags: new Set(['201704.015']) }],
   [
     'upstream has a branch release/201704.15',
     { branches: new Map([...branches, ['release/201704.15', one]]) },

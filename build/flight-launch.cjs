@@ -58794,17 +58794,22 @@ var kinds = [
   {
     pattern: /marked as read only|not allowed to (push|upload)|Permission to \S+ denied|deny updating|denied to deploy key/i,
     problem: (shownUrl2) => `${shownUrl2} does not let us write`,
-    remedy: (pipeline4) => `Give the deploy key that ${setup2(pipeline4)}\` shows the right to write to the repository.`
+    remedy: (pipeline4, https) => https ? `Give the token in the URL the right to write to the repository, or take one that has it: ${setup2(pipeline4)} --upstream URL\`.` : `Give the deploy key that ${setup2(pipeline4)}\` shows the right to write to the repository.`
   },
   {
     pattern: /Permission denied|Too many authentication failures|Authentication failed|could not read (Username|Password)|Access denied|error: 40[13]\b/i,
     problem: (shownUrl2) => `${shownUrl2} does not let us in`,
-    remedy: (pipeline4) => `Add the deploy key that ${setup2(pipeline4)}\` shows to the repository, with the right to write.`
+    remedy: (pipeline4, https) => https ? `Look at user and token in the URL, and at what the token may do; ${setup2(pipeline4)} --upstream https://USER:TOKEN@HOST/PATH\` sets others.` : `Add the deploy key that ${setup2(pipeline4)}\` shows to the repository, with the right to write.`
   },
   {
     pattern: /Repository not found|repository '.*' not found|does not appear to be a git repository|could not be found|error: 404\b|not a git repository/i,
     problem: (shownUrl2) => `there is no repository at ${shownUrl2}, or it is hidden from us`,
-    remedy: (pipeline4) => `Look at the URL; if it is right, add the deploy key that ${setup2(pipeline4)}\` shows to the repository.`
+    remedy: (pipeline4, https) => https ? "Look at the URL; if it is right, let the token in it read the repository, and write to it." : `Look at the URL; if it is right, add the deploy key that ${setup2(pipeline4)}\` shows to the repository.`
+  },
+  {
+    pattern: /certificate|\bCAfile\b/i,
+    problem: (shownUrl2) => `the certificate of ${shownUrl2} is not trusted`,
+    remedy: () => "If it is of a CA of your own, add that to those of the host (on Debian: /usr/local/share/ca-certificates, then update-ca-certificates)."
   },
   {
     pattern: /Could not resolve|Name or service not known|Connection (refused|timed out)|No route to host|Network is unreachable|Failed to connect|Couldn't connect|Could ?n[o']t connect/i,
@@ -58823,7 +58828,7 @@ function upstreamError({ pipeline: pipeline4, url: url2, shownUrl: shownUrl2 }, 
   const kind = kinds.find(({ pattern }) => pattern.test(text2));
   return new UserError(kind?.problem(shownUrl2) ?? `git cannot work with ${shownUrl2}`, {
     details,
-    remedy: kind?.remedy(pipeline4) ?? `Look at what git says; ${setup2(pipeline4)} --upstream URL\` sets another URL.`
+    remedy: kind?.remedy(pipeline4, url2.startsWith("https:")) ?? `Look at what git says; ${setup2(pipeline4)} --upstream URL\` sets another URL.`
   });
 }
 function noAnswer({ pipeline: pipeline4, shownUrl: shownUrl2 }, limit) {

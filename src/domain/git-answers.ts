@@ -108,7 +108,8 @@ export interface UpstreamName {
 interface Kind {
   pattern: RegExp;
   problem: (shownUrl: string) => string;
-  remedy: (pipeline: string) => string;
+  /** Over https a token takes the place of the deploy key. */
+  remedy: (pipeline: string, https: boolean) => string;
 }
 
 const setup = (pipeline: string) => `\`dokku flight-launch:setup ${pipeline}`;
@@ -130,22 +131,34 @@ const kinds: readonly Kind[] = [
     pattern:
       /marked as read only|not allowed to (push|upload)|Permission to \S+ denied|deny updating|denied to deploy key/i,
     problem: (shownUrl) => `${shownUrl} does not let us write`,
-    remedy: (pipeline) =>
-      `Give the deploy key that ${setup(pipeline)}\` shows the right to write to the repository.`,
+    remedy: (pipeline, https) =>
+      https
+        ? `Give the token in the URL the right to write to the repository, or take one that has it: ${setup(pipeline)} --upstream URL\`.`
+        : `Give the deploy key that ${setup(pipeline)}\` shows the right to write to the repository.`,
   },
   {
     pattern:
       /Permission denied|Too many authentication failures|Authentication failed|could not read (Username|Password)|Access denied|error: 40[13]\b/i,
     problem: (shownUrl) => `${shownUrl} does not let us in`,
-    remedy: (pipeline) =>
-      `Add the deploy key that ${setup(pipeline)}\` shows to the repository, with the right to write.`,
+    remedy: (pipeline, https) =>
+      https
+        ? `Look at user and token in the URL, and at what the token may do; ${setup(pipeline)} --upstream https://USER:TOKEN@HOST/PATH\` sets others.`
+        : `Add the deploy key that ${setup(pipeline)}\` shows to the repository, with the right to write.`,
   },
   {
     pattern:
       /Repository not found|repository '.*' not found|does not appear to be a git repository|could not be found|error: 404\b|not a git repository/i,
     problem: (shownUrl) => `there is no repository at ${shownUrl}, or it is hidden from us`,
-    remedy: (pipeline) =>
-      `Look at the URL; if it is right, add the deploy key that ${setup(pipeline)}\` shows to the repository.`,
+    remedy: (pipeline, https) =>
+      https
+        ? 'Look at the URL; if it is right, let the token in it read the repository, and write to it.'
+        : `Look at the URL; if it is right, add the deploy key that ${setup(pipeline)}\` shows to the repository.`,
+  },
+  {
+    pattern: /certificate|\bCAfile\b/i,
+    problem: (shownUrl) => `the certificate of ${shownUrl} is not trusted`,
+    remedy: () =>
+      'If it is of a CA of your own, add that to those of the host (on Debian: /usr/local/share/ca-certificates, then update-ca-certificates).',
   },
   {
     pattern:
@@ -174,7 +187,7 @@ export function upstreamError({ pipeline, url, shownUrl }: UpstreamName, stderr:
   return new UserError(kind?.problem(shownUrl) ?? `git cannot work with ${shownUrl}`, {
     details,
     remedy:
-      kind?.remedy(pipeline) ??
+      kind?.remedy(pipeline, url.startsWith('https:')) ??
       `Look at what git says; ${setup(pipeline)} --upstream URL\` sets another URL.`,
   });
 }

@@ -16,6 +16,7 @@ import { text } from 'node:stream/consumers';
 import { UpstreamRepository, type UpstreamDependencies } from '../../src/adapters/upstream';
 import { UserError } from '../../src/domain/errors';
 import type { CommitSpec, RefUpdate, TagSpec } from '../../src/domain/ports';
+import { serveGitOverHttps } from '../support/https-server';
 import { assert, rejects, suite } from '../support/suite';
 
 // An upstream to copy, the repositories of apps, and a work tree to make commits in.
@@ -660,6 +661,66 @@ test('nothing asks for a password, and that of a URL is not shown', async () => 
   const error = await rejects(upstream.fetch(), UserError);
   assert.not.match([error.message, ...error.details, error.remedy, error.cause].join('\n'), /s(%40|@)cret/);
   assert.is(error.message, 'https://127.0.0.1:9/shop.git cannot be reached');
+});
+
+test('over https, by the token in the URL: fetch, push, and each thing that may be wrong', async () => {
+  const { bare, theirs } = world();
+  const server = await serveGitOverHttps(dirname(bare), scratch, {
+    'ada:may%write': 'write',
+    'ada:may-read': 'read',
+  });
+  const at = (token: string, name = 'upstream.git', transport = { GIT_SSL_CAINFO: server.caFile }) =>
+    world({
+      url: `https://ada:${token}@127.0.0.1:${server.port}/${name}`,
+      shownUrl: 'the upstream',
+      protocols: 'ssh:https',
+      transport,
+    }).upstream;
+  const hidden = (error: UserError) => {
+    const text = [error.message, ...error.details, error.remedy, error.cause].join('\n');
+    assert.not.match(text, /may(%25|%)write|may-read|mistyped/);
+    // Over https there is none.
+    assert.not.match(text, /deploy key/);
+    return `${error.message}. ${String(error.remedy)}`;
+  };
+  try {
+    const upstream = at('may%25write');
+    await upstream.fetch();
+    assert.equal((await upstream.branches()).get('develop'), develop);
+    const update: RefUpdate = { ref: 'refs/heads/pushed', from: null, to: develop };
+    assert.equal(await upstream.push([update], true), { accepted: true });
+    assert.not.match(theirs('for-each-ref'), 'pushed');
+    assert.equal(await upstream.push([update]), { accepted: true });
+    assert.is(theirs('rev-parse', 'refs/heads/pushed'), develop);
+    hook(bare, 'pre-receive', 'echo "the branch is protected" >&2; exit 1');
+    const refused = await upstream.push([{ ref: 'refs/heads/other', from: null, to: develop }]);
+    assert.equal(refused, {
+      accepted: false,
+      refused: [{ ref: 'refs/heads/other', reason: 'pre-receive hook declined; the branch is protected' }],
+    });
+
+    const reader = at('may-read');
+    await reader.fetch();
+    const wrong: [problem: RegExp, work: () => Promise<unknown>][] = [
+      [/^the upstream does not let us in\. Look at user and token in the URL/, () => at('mistyped').fetch()],
+      [
+        /^the upstream does not let us in\. Look at user and token in the URL/,
+        () => reader.push([update], true),
+      ],
+      [
+        /^there is no repository at the upstream.*let the token in it read/,
+        () => at('may-read', 'none.git').fetch(),
+      ],
+      [
+        /^the certificate of the upstream is not trusted\. If it is of a CA of your own/,
+        () =>
+          at('may-read', 'upstream.git', { GIT_SSL_CAINFO: '/etc/ssl/certs/ca-certificates.crt' }).fetch(),
+      ],
+    ];
+    for (const [problem, work] of wrong) assert.match(hidden(await rejects(work(), UserError)), problem);
+  } finally {
+    await server.close();
+  }
 });
 
 /** An app's bare repository below dokkuRoot. */

@@ -206,7 +206,10 @@ export class TestHost {
       git add --all
       git -c user.name=test -c user.email=test@example.invalid commit --quiet --message plugin
       if dokku plugin:list | grep -q '^ *${name} '; then dokku plugin:uninstall ${name}; fi
-      dokku plugin:install "file://$folder" --name ${name}`,
+      dokku plugin:install "file://$folder" --name ${name}
+      # Where the host has no domain, Dokku has just written the nginx.conf of every app as root, for root alone: it
+      # could clone and rename none of them until their next deploy.
+      find "$DOKKU_ROOT" -mindepth 2 -maxdepth 2 -name nginx.conf -exec chown --reference="$DOKKU_ROOT" {} +`,
       tar,
     );
   }

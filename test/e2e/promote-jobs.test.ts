@@ -259,6 +259,32 @@ test('F44, F52 --detach returns at once, says how to follow, and that ends with 
   assert.is(again.stdout, followed.stdout);
 });
 
+test('F52 a configuration that restarts production during a promote that fails stays, and all else is put back', async () => {
+  const since = (await history()).entries;
+  await host.mustAdmin(`touch "${rules}/fail.${production}"`);
+  await hold(production);
+  const promoting = host.dokku(...promote('one'));
+  await held(production);
+  // Its restart is a second release of the app, which Dokku does not keep apart from ours (H22).
+  const setting = host.dokku('config:set', production, 'RESTARTED=kept');
+  await until(
+    `[ "$(docker ps --all --quiet --filter name='^${production}[.]web[.]1[.]upcoming' | wc -l)" = 2 ]`,
+  );
+  await letGo(production);
+  const promoted = await promoting;
+  await setting;
+  await host.mustAdmin(`rm "${rules}/fail.${production}"`);
+  assert.is(promoted.status, 1, promoted.output);
+  assert.match(promoted.output, `the promote failed. ${production} goes on with the version that it had`);
+  assert.equal(await added(since), [`promote ${production} ${buildOf('one')} put-back`]);
+  assert.match((await get(url)).body, 'two');
+  assert.is((await host.must('config:get', production, 'RESTARTED')).stdout.trim(), 'kept');
+  const running = await host.mustAdmin(
+    `docker ps --filter label=com.dokku.app-name=${production} --filter label=com.flight-launch.build=${buildOf('one')} --quiet`,
+  );
+  assert.is(running, '');
+});
+
 test('F42, H15 a caller that does not read megabytes of output holds nothing up, and misses nothing', async () => {
   const since = (await history()).entries;
   await host.mustAdmin(`touch "${rules}/chatter.${production}"`);

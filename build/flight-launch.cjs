@@ -44936,6 +44936,26 @@ function withTrailer(subject, body, by) {
   );
 }
 
+// src/domain/changes.ts
+function nameCommit({ id, subject }) {
+  return `${id.slice(0, 8)} "${printable(subject, 60)}"`;
+}
+var commitFormat = "%H%x00%an%x00%s%x00%ct%x01";
+function parseCommits(output2) {
+  return output2.split("").map((record3) => record3.replace(/^\n/, "")).filter((record3) => record3 !== "").map((record3) => {
+    const [id = "", author = "", subject = "", seconds2 = "0"] = record3.split("\0");
+    return { id, author, subject, at: Number(seconds2) * 1e3 };
+  });
+}
+function parseFiles(output2) {
+  const parts = output2.split("\0").filter((part) => part !== "");
+  const files = [];
+  for (let index = 0; index + 1 < parts.length; index += 2) {
+    files.push({ status: parts[index] ?? "", path: parts[index + 1] ?? "" });
+  }
+  return files;
+}
+
 // src/domain/release-plan.ts
 function chooseOrigin(pipeline4, { developBranch, releaseFrom }, named, staging, branches) {
   const onStaging = staging.state === "build" ? staging.record?.commit : void 0;
@@ -45006,7 +45026,7 @@ function nameProblems({ version: version2, settings, branches, tags: tags2 }) {
 function conflictLines(merges) {
   return [...merges].flatMap(
     ([branch3, { conflicts = [] }]) => conflicts.map(({ path: path6, ours, theirs }) => {
-      const list3 = (commits) => commits.map(({ id, subject }) => `${id.slice(0, 8)} "${printable(subject, 60)}"`).join(", ") || "none";
+      const list3 = (commits) => commits.map(nameCommit).join(", ") || "none";
       return `it conflicts with ${branch3} in ${printable(path6)}: ${branch3} has ${list3(ours)}; the release has ${list3(theirs)}`;
     })
   );
@@ -46662,7 +46682,7 @@ async function planFinish(upstream, finish3) {
 }
 async function whyKept(upstream, name, commit2, head2) {
   const further = await upstream.between(commit2, head2);
-  const shown = further.slice(0, 3).map(({ id, subject }) => `${id.slice(0, 8)} "${printable(subject, 60)}"`);
+  const shown = further.slice(0, 3).map(nameCommit);
   return `${name} stays upstream, since production does not run all of it: ${shown.join(", ")}${further.length > shown.length ? " and more" : ""}`;
 }
 
@@ -57920,23 +57940,6 @@ async function containerId(path6) {
 // src/adapters/git.ts
 var import_node_path15 = require("node:path");
 
-// src/domain/changes.ts
-var commitFormat = "%H%x00%an%x00%s%x00%ct%x01";
-function parseCommits(output2) {
-  return output2.split("").map((record3) => record3.replace(/^\n/, "")).filter((record3) => record3 !== "").map((record3) => {
-    const [id = "", author = "", subject = "", seconds2 = "0"] = record3.split("\0");
-    return { id, author, subject, at: Number(seconds2) * 1e3 };
-  });
-}
-function parseFiles(output2) {
-  const parts = output2.split("\0").filter((part) => part !== "");
-  const files = [];
-  for (let index = 0; index + 1 < parts.length; index += 2) {
-    files.push({ status: parts[index] ?? "", path: parts[index + 1] ?? "" });
-  }
-  return files;
-}
-
 // src/adapters/git-reading.ts
 var import_promises20 = require("node:fs/promises");
 var import_node_path14 = require("node:path");
@@ -58290,10 +58293,8 @@ async function appendToJournal(schema2, path6, entry) {
 `;
   if (before2 === "" || before2.endsWith("\n")) await (0, import_promises22.appendFile)(path6, line, { mode: 384, flush: true });
   else {
-    const whole = parsed(path6, () => parseJournal(schema2, before2)).map(
-      (earlier) => `${JSON.stringify(earlier)}
-`
-    );
+    const whole = (await readJournal(schema2, path6)).map((earlier) => `${JSON.stringify(earlier)}
+`);
     await writeDurably(path6, `${whole.join("")}${line}`);
   }
   await syncFolder((0, import_node_path17.dirname)(path6));

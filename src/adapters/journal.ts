@@ -17,9 +17,7 @@ export async function appendToJournal<E>(schema: z.ZodType<E>, path: string, ent
   const line = `${JSON.stringify(entry)}\n`;
   if (before === '' || before.endsWith('\n')) await appendFile(path, line, { mode: 0o600, flush: true });
   else {
-    const whole = parsed(path, () => parseJournal(schema, before)).map(
-      (earlier) => `${JSON.stringify(earlier)}\n`,
-    );
+    const whole = (await readJournal(schema, path)).map((earlier) => `${JSON.stringify(earlier)}\n`);
     await writeDurably(path, `${whole.join('')}${line}`);
   }
   await syncFolder(dirname(path));

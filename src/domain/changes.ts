@@ -1,3 +1,5 @@
+import { printable } from './paths';
+
 /** A commit as `diff` and `status` show it. */
 export interface CommitLine {
   id: string;
@@ -15,6 +17,11 @@ export interface Changes {
   removed: CommitLine[];
   /** Changed files with git's letter: `M`, `A`, `D`, `T`. */
   files: { path: string; status: string }[];
+}
+
+/** A commit within a sentence: `1234abcd "Its subject"`. */
+export function nameCommit({ id, subject }: CommitLine): string {
+  return `${id.slice(0, 8)} "${printable(subject, 60)}"`;
 }
 
 /** `git log --format` for `parseCommits`. */

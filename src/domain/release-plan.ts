@@ -1,3 +1,4 @@
+import { nameCommit } from './changes';
 import type { Configuration } from './configuration';
 import { exitStatus, UserError, type ExitStatus } from './errors';
 import type { Live } from './live';
@@ -135,9 +136,7 @@ function nameProblems({ version, settings, branches, tags }: ReleaseFacts): stri
 export function conflictLines(merges: ReadonlyMap<string, Merge>): string[] {
   return [...merges].flatMap(([branch, { conflicts = [] }]) =>
     conflicts.map(({ path, ours, theirs }) => {
-      const list = (commits: typeof ours) =>
-        commits.map(({ id, subject }) => `${id.slice(0, 8)} "${printable(subject, 60)}"`).join(', ') ||
-        'none';
+      const list = (commits: typeof ours) => commits.map(nameCommit).join(', ') || 'none';
       return `it conflicts with ${branch} in ${printable(path)}: ${branch} has ${list(ours)}; the release has ${list(theirs)}`;
     }),
   );

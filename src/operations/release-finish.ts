@@ -1,5 +1,5 @@
 import { exitStatus, UserError } from '../domain/errors';
-import { printable } from '../domain/paths';
+import { nameCommit } from '../domain/changes';
 import { conflictLines } from '../domain/release-plan';
 import {
   mergeMessage,
@@ -154,6 +154,6 @@ export async function planFinish(upstream: Upstream, finish: Finish): Promise<Fi
 
 async function whyKept(upstream: Upstream, name: string, commit: string, head: string): Promise<string> {
   const further = await upstream.between(commit, head);
-  const shown = further.slice(0, 3).map(({ id, subject }) => `${id.slice(0, 8)} "${printable(subject, 60)}"`);
+  const shown = further.slice(0, 3).map(nameCommit);
   return `${name} stays upstream, since production does not run all of it: ${shown.join(', ')}${further.length > shown.length ? ' and more' : ''}`;
 }

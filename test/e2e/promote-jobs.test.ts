@@ -279,6 +279,11 @@ test('F52 a configuration that restarts production during a promote that fails s
   assert.equal(await added(since), [`promote ${production} ${buildOf('one')} put-back`]);
   assert.match((await get(url)).body, 'two');
   assert.is((await host.must('config:get', production, 'RESTARTED')).stdout.trim(), 'kept');
+  // Whatever restarts it next starts this.
+  const image = await host.mustAdmin(
+    `docker image inspect --format '{{index .Config.Labels "com.flight-launch.build"}}' dokku/${production}:latest`,
+  );
+  assert.is(image, buildOf('two'));
   const running = await host.mustAdmin(
     `docker ps --filter label=com.dokku.app-name=${production} --filter label=com.flight-launch.build=${buildOf('one')} --quiet`,
   );

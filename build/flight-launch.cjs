@@ -48837,6 +48837,7 @@ async function run(work) {
     services.terminal.warn(`flight-launch: the ${job.kind} was interrupted before it changed anything`);
     return endedAs("refused");
   }
+  await waitForOthers(work);
   if (await runsFully(services, await services.store.pipeline(pipeline4), record3.name)) {
     services.terminal.step(`${app} is on build ${record3.name} already; nothing to do`);
     return endedAs("live");
@@ -48858,6 +48859,14 @@ async function waitForRelease({ processes, terminal, sleep: sleep3 }, journal) {
       while (await runs()) await sleep3(500);
     });
   }
+}
+async function waitForOthers({ services, app }) {
+  const { dokku, terminal, sleep: sleep3 } = services;
+  if (!await dokku.isReleasing(app)) return false;
+  await terminal.timed(`Waiting for another release of ${app} to end`, async () => {
+    while (await dokku.isReleasing(app)) await sleep3(500);
+  });
+  return true;
 }
 async function noteBefore({ services, app }) {
   const { dokku, docker } = services;
@@ -48902,6 +48911,7 @@ async function nameImage({ services, app, record: record3 }, image2) {
 }
 async function conclude(work, before2, dokkuPid) {
   const { services, pipeline: pipeline4, app, job } = work;
+  await waitForOthers(work);
   const succeeded = lastStep(await services.jobs.journal(pipeline4, job.id), "released")?.status === 0;
   const containers = await appContainers(services, app);
   const expected = succeeded && containers.length > 0 ? [] : await services.dokku.processes(app, dokkuPid);
@@ -48943,9 +48953,14 @@ async function untagFormer({ services, app }) {
   }
 }
 async function putBack(work, before2, dokkuPid) {
+  work.services.terminal.step(`Putting back what ${work.app} was`);
+  do
+    await putBackOnce(work, before2, dokkuPid);
+  while (await waitForOthers(work));
+}
+async function putBackOnce(work, before2, dokkuPid) {
   const { services, app, record: record3 } = work;
-  const { docker, dokku, terminal } = services;
-  terminal.step(`Putting back what ${app} was`);
+  const { docker, dokku } = services;
   await stopStrays(work);
   await dokku.removeLeftovers(app, dokkuPid);
   const image2 = await docker.image(appImage(app));
@@ -57710,8 +57725,38 @@ function explained(error62) {
 }
 
 // src/adapters/dokku.ts
-var import_promises19 = require("node:fs/promises");
+var import_promises20 = require("node:fs/promises");
 var import_node_path13 = require("node:path");
+
+// src/adapters/processes.ts
+var import_promises19 = require("node:fs/promises");
+async function startOf(pid) {
+  try {
+    const stat4 = await (0, import_promises19.readFile)(`/proc/${String(pid)}/stat`, "utf8");
+    const boot = await (0, import_promises19.readFile)("/proc/sys/kernel/random/boot_id", "utf8");
+    const ticks = stat4.slice(stat4.lastIndexOf(")") + 2).split(" ")[19];
+    return ticks === void 0 ? void 0 : `${boot.trim()}:${ticks}`;
+  } catch (error62) {
+    if (isMissing(error62)) return void 0;
+    throw error62;
+  }
+}
+var systemProcesses = { startOf };
+async function commandLines() {
+  const pids = (await namesIn("/proc")).filter((name) => /^[0-9]+$/.test(name));
+  const lines2 = await Promise.all(pids.map(commandLine));
+  return lines2.filter((line) => line.length > 0);
+}
+async function commandLine(pid) {
+  try {
+    return (await (0, import_promises19.readFile)(`/proc/${pid}/cmdline`, "utf8")).split("\0").slice(0, -1);
+  } catch (error62) {
+    if (isMissing(error62) || hasCode(error62, "ESRCH")) return [];
+    throw error62;
+  }
+}
+
+// src/adapters/dokku.ts
 var DokkuHost = class {
   constructor(has2) {
     this.has = has2;
@@ -57813,6 +57858,11 @@ var DokkuHost = class {
   redeploy(app, started) {
     return this.deployTrigger(["deploy", app, "latest"], started);
   }
+  async isReleasing(app) {
+    return (await commandLines()).some(
+      (line) => line.some((word, index) => this.isReleaseTrigger(word) && line[index + 1] === app)
+    );
+  }
   async receive(app, started) {
     const env = {
       ...this.has.deployEnv,
@@ -57826,7 +57876,7 @@ var DokkuHost = class {
     for (const plugin of await namesIn(data)) {
       for (const folder2 of [(0, import_node_path13.join)(data, plugin, app), (0, import_node_path13.join)(data, plugin, `app-${app}`)]) {
         const left = (await namesIn(folder2)).filter((name) => name.split(".").includes(String(dokkuPid)));
-        for (const name of left) await (0, import_promises19.rm)((0, import_node_path13.join)(folder2, name), { recursive: true, force: true });
+        for (const name of left) await (0, import_promises20.rm)((0, import_node_path13.join)(folder2, name), { recursive: true, force: true });
       }
     }
   }
@@ -57860,6 +57910,9 @@ var DokkuHost = class {
       const hidden2 = apps.find((app) => !visible.includes(app));
       if (hidden2 !== void 0) throw denied(command2, hidden2);
     }
+  }
+  isReleaseTrigger(path6) {
+    return path6.startsWith(`${this.has.pluginsPath}/`) && ["release-and-deploy", "deploy"].includes((0, import_node_path13.basename)(path6));
   }
   /** Whether an access-control plugin answers a trigger. `20_events` only records, as Dokku itself sees it. */
   async implemented(trigger) {
@@ -57921,7 +57974,7 @@ function denied(command2, app) {
 }
 async function isExecutable(path6) {
   try {
-    await (0, import_promises19.access)(path6, import_promises19.constants.X_OK);
+    await (0, import_promises20.access)(path6, import_promises20.constants.X_OK);
     return true;
   } catch (error62) {
     if (isMissing(error62) || hasCode(error62, "EACCES")) return false;
@@ -57930,7 +57983,7 @@ async function isExecutable(path6) {
 }
 async function containerId(path6) {
   try {
-    return (await (0, import_promises19.readFile)(path6, "utf8")).trim() || void 0;
+    return (await (0, import_promises20.readFile)(path6, "utf8")).trim() || void 0;
   } catch (error62) {
     if (isMissing(error62)) return void 0;
     throw error62;
@@ -57941,7 +57994,7 @@ async function containerId(path6) {
 var import_node_path15 = require("node:path");
 
 // src/adapters/git-reading.ts
-var import_promises20 = require("node:fs/promises");
+var import_promises21 = require("node:fs/promises");
 var import_node_path14 = require("node:path");
 var isolation = {
   GIT_CONFIG_NOSYSTEM: "1",
@@ -57951,7 +58004,7 @@ var isolation = {
 };
 var serveAnyCommit = "--upload-pack=git -c uploadpack.allowAnySHA1InWant=true upload-pack";
 async function makeRepository(gitDir, config3) {
-  for (const folder2 of ["objects", "refs", "info"]) await (0, import_promises20.mkdir)((0, import_node_path14.join)(gitDir, folder2), { recursive: true });
+  for (const folder2 of ["objects", "refs", "info"]) await (0, import_promises21.mkdir)((0, import_node_path14.join)(gitDir, folder2), { recursive: true });
   if (config3 !== void 0) await have((0, import_node_path14.join)(gitDir, "config"), config3);
   const attributes = "* -text !eol !working-tree-encoding -ident !filter -export-ignore -export-subst\n";
   await have((0, import_node_path14.join)(gitDir, "info", "attributes"), attributes);
@@ -58122,7 +58175,7 @@ function isNoRepository(error62) {
 }
 
 // src/adapters/locks.ts
-var import_promises21 = require("node:fs/promises");
+var import_promises22 = require("node:fs/promises");
 var import_node_path16 = require("node:path");
 var conflict = 75;
 var FileLocks = class {
@@ -58149,15 +58202,15 @@ var FileLocks = class {
 `);
       return await work();
     } finally {
-      if (await isThere(path6, file2)) await (0, import_promises21.rm)(path6, { force: true });
+      if (await isThere(path6, file2)) await (0, import_promises22.rm)(path6, { force: true });
       await file2.close();
     }
   }
   /** Dokku removes the file when it releases the lock, so the one that was locked has to be the one that is there. */
   async takeDeploy(path6, app) {
-    await (0, import_promises21.mkdir)((0, import_node_path16.dirname)(path6), { recursive: true });
+    await (0, import_promises22.mkdir)((0, import_node_path16.dirname)(path6), { recursive: true });
     for (; ; ) {
-      const file2 = await (0, import_promises21.open)(path6, "a+", 420);
+      const file2 = await (0, import_promises22.open)(path6, "a+", 420);
       try {
         if (!await this.take(file2, true)) {
           throw new UserError(`${app} is being deployed: another process holds its deploy lock`, {
@@ -58201,8 +58254,8 @@ var FileLocks = class {
   }
   async open(pipeline4, name) {
     const folder2 = (0, import_node_path16.join)(this.has.root, "pipelines", pipeline4, "locks");
-    await (0, import_promises21.mkdir)(folder2, { recursive: true, mode: 448 });
-    return (0, import_promises21.open)((0, import_node_path16.join)(folder2, name), "a+", 384);
+    await (0, import_promises22.mkdir)(folder2, { recursive: true, mode: 448 });
+    return (0, import_promises22.open)((0, import_node_path16.join)(folder2, name), "a+", 384);
   }
   /** False where another holds it and we do not wait. */
   async take(file2, once11) {
@@ -58233,7 +58286,7 @@ var FileLocks = class {
   }
 };
 async function isThere(path6, file2) {
-  const there = await (0, import_promises21.stat)(path6).catch((error62) => {
+  const there = await (0, import_promises22.stat)(path6).catch((error62) => {
     if (isMissing(error62)) return void 0;
     throw error62;
   });
@@ -58254,12 +58307,12 @@ async function readHolder(file2) {
 }
 
 // src/adapters/jobs.ts
-var import_promises23 = require("node:fs/promises");
+var import_promises24 = require("node:fs/promises");
 var import_node_path18 = require("node:path");
-var import_promises24 = require("node:timers/promises");
+var import_promises25 = require("node:timers/promises");
 
 // src/adapters/journal.ts
-var import_promises22 = require("node:fs/promises");
+var import_promises23 = require("node:fs/promises");
 var import_node_path17 = require("node:path");
 
 // src/adapters/records.ts
@@ -58291,7 +58344,7 @@ async function appendToJournal(schema2, path6, entry) {
   const before2 = (await readIfThere(path6))?.toString() ?? "";
   const line = `${JSON.stringify(entry)}
 `;
-  if (before2 === "" || before2.endsWith("\n")) await (0, import_promises22.appendFile)(path6, line, { mode: 384, flush: true });
+  if (before2 === "" || before2.endsWith("\n")) await (0, import_promises23.appendFile)(path6, line, { mode: 384, flush: true });
   else {
     const whole = (await readJournal(schema2, path6)).map((earlier) => `${JSON.stringify(earlier)}
 `);
@@ -58325,8 +58378,8 @@ var DetachedJobs = class {
   }
   async create(pipeline4, record3) {
     const folder2 = this.path(pipeline4, record3.id);
-    await (0, import_promises23.mkdir)(folder2, { recursive: true, mode: 448 });
-    await (await (0, import_promises23.open)((0, import_node_path18.join)(folder2, "log"), "a", 384)).close();
+    await (0, import_promises24.mkdir)(folder2, { recursive: true, mode: 448 });
+    await (await (0, import_promises24.open)((0, import_node_path18.join)(folder2, "log"), "a", 384)).close();
     await writeRecord((0, import_node_path18.join)(folder2, "job.json"), record3);
   }
   start(pipeline4, job) {
@@ -58337,7 +58390,7 @@ var DetachedJobs = class {
   }
   async launch(entry, pipeline4, job) {
     this.started.set(job, (await this.journal(pipeline4, job)).length);
-    const log = await (0, import_promises23.open)(this.path(pipeline4, job, "log"), "a", 384);
+    const log = await (0, import_promises24.open)(this.path(pipeline4, job, "log"), "a", 384);
     try {
       const [node2, bundle] = this.has.program;
       startDetached(node2, [bundle, entry, pipeline4, job], this.has.env, log.fd);
@@ -58346,11 +58399,11 @@ var DetachedJobs = class {
     }
   }
   async remove(pipeline4, job) {
-    await (0, import_promises23.rm)(this.path(pipeline4, job), { recursive: true, force: true });
+    await (0, import_promises24.rm)(this.path(pipeline4, job), { recursive: true, force: true });
   }
   async follow(pipeline4, job, output2 = 1) {
     const earlier = this.started.get(job) ?? 0;
-    const log = await (0, import_promises23.open)(this.path(pipeline4, job, "log"), "r");
+    const log = await (0, import_promises24.open)(this.path(pipeline4, job, "log"), "r");
     try {
       const buffer = Buffer.alloc(64 * 1024);
       for (let waited = 0; ; waited += pollMs) {
@@ -58361,7 +58414,7 @@ var DetachedJobs = class {
           writeAll(output2, buffer.subarray(0, read.bytesRead));
         }
         if (gone) return ended2?.exit;
-        await (0, import_promises24.setTimeout)(pollMs);
+        await (0, import_promises25.setTimeout)(pollMs);
       }
     } finally {
       await log.close();
@@ -58415,21 +58468,6 @@ function openLog(path6, context) {
   const destination = import_pino.pino.destination({ dest: path6, append: true, mkdir: true, sync: true, mode: 384 });
   return (0, import_pino.pino)({ base: { pid: process.pid, ...context } }, destination);
 }
-
-// src/adapters/processes.ts
-var import_promises25 = require("node:fs/promises");
-async function startOf(pid) {
-  try {
-    const stat4 = await (0, import_promises25.readFile)(`/proc/${String(pid)}/stat`, "utf8");
-    const boot = await (0, import_promises25.readFile)("/proc/sys/kernel/random/boot_id", "utf8");
-    const ticks = stat4.slice(stat4.lastIndexOf(")") + 2).split(" ")[19];
-    return ticks === void 0 ? void 0 : `${boot.trim()}:${ticks}`;
-  } catch (error62) {
-    if (isMissing(error62)) return void 0;
-    throw error62;
-  }
-}
-var systemProcesses = { startOf };
 
 // src/adapters/store.ts
 var import_node_crypto6 = require("node:crypto");

@@ -1,10 +1,11 @@
 import { access, constants, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { appRepository, type StartedImage } from '../domain/app-image';
 import { hasCode, ProcessError, UserError } from '../domain/errors';
 import type { Dokku } from '../domain/ports';
 import { isMissing, namesIn } from './files';
 import { run, runInSession, type Environment } from './process';
+import { commandLines } from './processes';
 
 interface Dependencies {
   /** Dokku's folder of apps. */
@@ -150,6 +151,14 @@ export class DokkuHost implements Dokku {
     return this.deployTrigger(['deploy', app, 'latest'], started);
   }
 
+  async isReleasing(app: string): Promise<boolean> {
+    // Dokku keeps no record of a restart; what tells of it is the process of the trigger, which goes on alone when the
+    // command that called it is killed.
+    return (await commandLines()).some((line) =>
+      line.some((word, index) => this.isReleaseTrigger(word) && line[index + 1] === app),
+    );
+  }
+
   async receive(app: string, started: (pid: number) => Promise<void>): Promise<number> {
     // Called by itself, the trigger finds neither: they are given to a command of Dokku when that begins.
     const env = {
@@ -205,6 +214,12 @@ export class DokkuHost implements Dokku {
       const hidden = apps.find((app) => !visible.includes(app));
       if (hidden !== undefined) throw denied(command, hidden);
     }
+  }
+
+  private isReleaseTrigger(path: string): boolean {
+    return (
+      path.startsWith(`${this.has.pluginsPath}/`) && ['release-and-deploy', 'deploy'].includes(basename(path))
+    );
   }
 
   /** Whether an access-control plugin answers a trigger. `20_events` only records, as Dokku itself sees it. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { hasCode } from '../domain/errors';
 import type { Processes } from '../domain/ports';
-import { isMissing } from './files';
+import { isMissing, namesIn } from './files';
 
 /**
  * Start of a process in clock ticks since boot, with the boot's id: field 22 of `/proc/<pid>/stat` (proc(5)). Tells a
@@ -20,3 +21,19 @@ async function startOf(pid: number): Promise<string | undefined> {
 }
 
 export const systemProcesses: Processes = { startOf };
+
+/** The arguments of every process that has any, program included (proc(5)); those that end meanwhile are left out. */
+export async function commandLines(): Promise<string[][]> {
+  const pids = (await namesIn('/proc')).filter((name) => /^[0-9]+$/.test(name));
+  const lines = await Promise.all(pids.map(commandLine));
+  return lines.filter((line) => line.length > 0);
+}
+
+async function commandLine(pid: string): Promise<string[]> {
+  try {
+    return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0').slice(0, -1);
+  } catch (error) {
+    if (isMissing(error) || hasCode(error, 'ESRCH')) return [];
+    throw error;
+  }
+}

@@ -164,6 +164,11 @@ export interface Dokku {
   release(app: string, started: (pid: number) => Promise<void>): Promise<number>;
   /** Starts containers of `dokku/<app>:latest` as released before, without tasks. */
   redeploy(app: string, started: (pid: number) => Promise<void>): Promise<number>;
+  /**
+   * Whether a release of the app is under way, whoever began it: `config:set`, `ps:restart`, `ps:scale` and `ps:start`
+   * take no lock (H22).
+   */
+  isReleasing(app: string): Promise<boolean>;
   /** Builds and deploys the app's deploy branch as it is in its repository, as `ps:rebuild` does. */
   receive(app: string, started: (pid: number) => Promise<void>): Promise<number>;
   /** Removes what a deploy that failed left of Procfile, app.json and the like (`<file>.<DOKKU_PID>*`). */

@@ -109,6 +109,7 @@ async function run(work: Work): Promise<Ended> {
     services.terminal.warn(`flight-launch: the ${job.kind} was interrupted before it changed anything`);
     return endedAs('refused');
   }
+  await waitForOthers(work);
   if (await runsFully(services, await services.store.pipeline(pipeline), record.name)) {
     services.terminal.step(`${app} is on build ${record.name} already; nothing to do`);
     return endedAs('live');
@@ -135,6 +136,20 @@ async function waitForRelease(
       while (await runs()) await sleep(500);
     });
   }
+}
+
+/**
+ * Waits for releases of the app that others began, which Dokku does not keep apart from ours (H22): they name the app's
+ * image anew and start containers of it.
+ * @returns whether there were any
+ */
+async function waitForOthers({ services, app }: Work): Promise<boolean> {
+  const { dokku, terminal, sleep } = services;
+  if (!(await dokku.isReleasing(app))) return false;
+  await terminal.timed(`Waiting for another release of ${app} to end`, async () => {
+    while (await dokku.isReleasing(app)) await sleep(500);
+  });
+  return true;
 }
 
 /** All that a failure has to put back (H20). */
@@ -187,6 +202,7 @@ async function nameImage({ services, app, record }: Work, image: string): Promis
 /** Ends the job by what the containers run: nothing else tells how far a release got (H20, H24). */
 async function conclude(work: Work, before: Before, dokkuPid: number): Promise<Ended> {
   const { services, pipeline, app, job } = work;
+  await waitForOthers(work);
   const succeeded = lastStep(await services.jobs.journal(pipeline, job.id), 'released')?.status === 0;
   const containers = await appContainers(services, app);
   // A release that succeeded started all that it had to; it also does where it lacked the image, and started nothing.
@@ -244,9 +260,15 @@ async function untagFormer({ services, app }: Work): Promise<void> {
  * meanwhile, nothing of this is ours any more.
  */
 async function putBack(work: Work, before: Before, dokkuPid: number): Promise<void> {
+  work.services.terminal.step(`Putting back what ${work.app} was`);
+  // A release that began meanwhile may have been of the image that had to go.
+  do await putBackOnce(work, before, dokkuPid);
+  while (await waitForOthers(work));
+}
+
+async function putBackOnce(work: Work, before: Before, dokkuPid: number): Promise<void> {
   const { services, app, record } = work;
-  const { docker, dokku, terminal } = services;
-  terminal.step(`Putting back what ${app} was`);
+  const { docker, dokku } = services;
   await stopStrays(work);
   await dokku.removeLeftovers(app, dokkuPid);
   const image = await docker.image(appImage(app));

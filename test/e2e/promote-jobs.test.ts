@@ -34,6 +34,15 @@ while [ -e "$rules/hold.$1" ] && [ "$(date +%s)" -lt "$end" ]; do
 done
 if [ -e "$rules/fail.$1" ]; then exit 1; fi
 `,
+    // Between the two layers that a release of a herokuish app adds.
+    'pre-release-builder': `#!/bin/sh
+rules=$DOKKU_LIB_ROOT/data/pjobs-rules
+end=$(($(date +%s) + 240))
+while [ -e "$rules/hold.release-$2" ] && [ "$(date +%s)" -lt "$end" ]; do
+  : >"$rules/held.release-$2"
+  sleep 0.2
+done
+`,
     // Behind that of flight-launch, whose name comes first.
     'post-deploy': `#!/bin/sh
 rules=$DOKKU_LIB_ROOT/data/pjobs-rules
@@ -92,6 +101,8 @@ async function until(condition: string): Promise<void> {
 }
 
 const held = (app: string) => until(`[ -e "${rules}/held.${app}" ]`);
+const waitsForAnother = (job: string) =>
+  until(`grep -q 'Waiting for another release of ${production} to end' "${pipeline}/jobs/${job}/log"`);
 const ended = (job: string) => until(`grep -q '"step":"ended"' "${pipeline}/jobs/${job}/journal.ndjson"`);
 
 interface Entry {
@@ -259,35 +270,73 @@ test('F44, F52 --detach returns at once, says how to follow, and that ends with 
   assert.is(again.stdout, followed.stdout);
 });
 
-test('F52 a configuration that restarts production during a promote that fails stays, and all else is put back', async () => {
-  const since = (await history()).entries;
+/** Configures production in the middle of a promote that fails: two releases at once, which Dokku does not keep apart. */
+async function restartBesideFailure(value: string, meanwhile: string): Promise<Result> {
+  const releasing = `release-${production}`;
   await host.mustAdmin(`touch "${rules}/fail.${production}"`);
   await hold(production);
   const promoting = host.dokku(...promote('one'));
   await held(production);
-  // Its restart is a second release of the app, which Dokku does not keep apart from ours (H22).
-  const setting = host.dokku('config:set', production, 'RESTARTED=kept');
-  await until(
-    `[ "$(docker ps --all --quiet --filter name='^${production}[.]web[.]1[.]upcoming' | wc -l)" = 2 ]`,
-  );
+  await hold(releasing);
+  const setting = host.dokku('config:set', production, `RESTARTED=${value}`);
+  await held(releasing);
   await letGo(production);
+  await waitsForAnother(await lastJob());
+  await host.mustAdmin(meanwhile);
+  await letGo(releasing);
   const promoted = await promoting;
   await setting;
-  await host.mustAdmin(`rm "${rules}/fail.${production}"`);
+  await host.mustAdmin(`rm -f "${rules}/fail.${production}"`);
+  assert.is((await host.must('config:get', production, 'RESTARTED')).stdout.trim(), value);
+  return promoted;
+}
+
+/** The build that whatever restarts production next would start. */
+function taggedBuild(): Promise<string> {
+  return host.mustAdmin(
+    `docker image inspect --format '{{index .Config.Labels "com.flight-launch.build"}}' dokku/${production}:latest`,
+  );
+}
+
+test('F52, H20, H22 a promote that fails beside a restart of production waits for that, and puts all back but what was configured', async () => {
+  const since = (await history()).entries;
+  const promoted = await restartBesideFailure('beside', 'true');
   assert.is(promoted.status, 1, promoted.output);
   assert.match(promoted.output, `the promote failed. ${production} goes on with the version that it had`);
   assert.equal(await added(since), [`promote ${production} ${buildOf('one')} put-back`]);
   assert.match((await get(url)).body, 'two');
-  assert.is((await host.must('config:get', production, 'RESTARTED')).stdout.trim(), 'kept');
-  // Whatever restarts it next starts this.
-  const image = await host.mustAdmin(
-    `docker image inspect --format '{{index .Config.Labels "com.flight-launch.build"}}' dokku/${production}:latest`,
-  );
-  assert.is(image, buildOf('two'));
+  assert.is(await taggedBuild(), buildOf('two'));
   const running = await host.mustAdmin(
     `docker ps --filter label=com.dokku.app-name=${production} --filter label=com.flight-launch.build=${buildOf('one')} --quiet`,
   );
   assert.is(running, '');
+});
+
+test('F52, H20, H22 where that restart succeeds with the build that was promoted, this is live, and told so', async () => {
+  const since = (await history()).entries;
+  const promoted = await restartBesideFailure('again', `rm "${rules}/fail.${production}"`);
+  assert.is(promoted.status, 0, promoted.output);
+  assert.match(promoted.output, `Build ${buildOf('one')} is live on ${production}`);
+  assert.equal(await added(since), [`promote ${production} ${buildOf('one')} live`]);
+  assert.match((await get(url)).body, 'one');
+  assert.is(await taggedBuild(), buildOf('one'));
+});
+
+test('H22 a promote waits for a restart of production that is under way', async () => {
+  const since = (await history()).entries;
+  await hold(production);
+  const restarting = host.dokku('ps:restart', production);
+  await held(production);
+  const last = await lastJob();
+  const promoting = host.dokku(...promote('two'));
+  await until(`[ "$(ls "${pipeline}/jobs" | sort | tail -n 1)" != ${last} ]`);
+  await waitsForAnother(await lastJob());
+  await letGo(production);
+  assert.is((await restarting).status, 0);
+  const promoted = await promoting;
+  assert.is(promoted.status, 0, promoted.output);
+  assert.equal(await added(since), [`promote ${production} ${buildOf('two')} live`]);
+  assert.match((await get(url)).body, 'two');
 });
 
 test('F42, H15 a caller that does not read megabytes of output holds nothing up, and misses nothing', async () => {

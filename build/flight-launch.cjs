@@ -43745,17 +43745,21 @@ function sorted(rows) {
   return [...rows].sort((a2, b) => a2.join("\0") < b.join("\0") ? -1 : 1);
 }
 
-// src/domain/promotion.ts
+// src/domain/disk-room.ts
 var neededDisk = 256 * 1024 ** 2;
+var neededFiles = 2e4;
+function shortage(room) {
+  if (room === void 0) return void 0;
+  if (room.bytes < neededDisk) return "disk";
+  return room.files !== void 0 && room.files < neededFiles ? "files" : void 0;
+}
+
+// src/domain/promotion.ts
 var buildTimeVariables = ["RAILS_ENV", "RACK_ENV", "NODE_ENV", "BUNDLE_WITHOUT", "ASSET_HOST"];
 function planPromotion(facts) {
   const { pipeline: pipeline4, build: build2 } = facts;
-  const problems = [];
-  if (!facts.productionExists) problems.push(`the app ${pipeline4.production} does not exist`);
-  if (build2 === void 0) problems.push(`nothing to promote is live on ${pipeline4.staging}`);
-  else problems.push(...buildProblems(facts, build2), ...environmentProblems(facts, build2));
-  if (facts.productionExists) problems.push(...productionProblems(facts, build2?.server.folder));
-  if (facts.freeDisk < neededDisk) problems.push("the disk is nearly full; free some space");
+  const problems = build2 === void 0 ? [`nothing to promote is live on ${pipeline4.staging}`] : [...buildProblems(facts, build2), ...environmentProblems(facts, build2)];
+  problems.push(...productionProblems(facts, build2?.server.folder));
   if (build2 !== void 0 && isToCome(facts) && problems.length === 1) {
     throw new UserError(toCome(build2), {
       remedy: "Wait until it has, and try again.",
@@ -43812,7 +43816,12 @@ function environmentProblems({ pipeline: pipeline4, productionConfig }, build2) 
     `the client was built with other values than ${pipeline4.production} has: ${different.join(", ")}; make them equal on both apps and push again, or let the server tell the client`
   ];
 }
-function productionProblems({ pipeline: pipeline4, buildDir, scheduler: scheduler3, startedImage }, folder2) {
+function productionProblems(facts, folder2) {
+  const problems = facts.productionExists ? setupProblems(facts, folder2) : [`the app ${facts.pipeline.production} does not exist`];
+  if (facts.freeDisk < neededDisk) problems.push("the disk is nearly full; free some space");
+  return problems;
+}
+function setupProblems({ pipeline: pipeline4, buildDir, scheduler: scheduler3, startedImage }, folder2) {
   const problems = [];
   const app = pipeline4.production;
   if (folder2 !== void 0 && buildDir !== (folder2 === "." ? "" : folder2)) {
@@ -44348,14 +44357,6 @@ function isConfiguration(path6) {
 function lines(...instructions) {
   return `${instructions.join("\n")}
 `;
-}
-
-// src/domain/disk-room.ts
-var neededFiles = 2e4;
-function shortage(room) {
-  if (room === void 0) return void 0;
-  if (room.bytes < neededDisk) return "disk";
-  return room.files !== void 0 && room.files < neededFiles ? "files" : void 0;
 }
 
 // src/domain/diagnosis.ts
@@ -44987,8 +44988,7 @@ function checkRelease(facts) {
     ...facts.sourceProblems,
     ...mergeProblems(facts),
     ...pushProblems(facts),
-    ...variableProblems(facts),
-    ...facts.freeDisk < neededDisk ? ["the disk is nearly full; free some space"] : []
+    ...variableProblems(facts)
   ];
   if (problems.length === 0) return;
   const exists = facts.stagingExists && facts.productionExists;
@@ -45000,12 +45000,11 @@ function checkRelease(facts) {
   });
 }
 function appProblems(facts) {
-  const { pipeline: pipeline4, stagingExists, productionExists, configuration: configuration2 } = facts;
-  const problems = [];
-  if (!stagingExists) problems.push(`the app ${pipeline4.staging} does not exist`);
-  if (!productionExists) problems.push(`the app ${pipeline4.production} does not exist`);
-  else problems.push(...productionProblems(facts, configuration2?.server.folder));
-  return problems;
+  const { pipeline: pipeline4, stagingExists, configuration: configuration2 } = facts;
+  return [
+    ...stagingExists ? [] : [`the app ${pipeline4.staging} does not exist`],
+    ...productionProblems(facts, configuration2?.server.folder)
+  ];
 }
 function nameProblems({ version: version2, settings, branches, tags: tags2 }) {
   const problems = [];

@@ -1,9 +1,8 @@
 import type { ClientBuild } from './client-build';
 import { hasNetwork, phaseCommand, type ContainerState, type Phase } from './container-plan';
-import { neededFiles, type Shortage } from './disk-room';
+import { neededDisk, neededFiles, type Shortage } from './disk-room';
 import { UserError, type UserErrorOptions } from './errors';
 import { printable } from './paths';
-import { neededDisk } from './promotion';
 import { formatBytes, formatDuration } from './units';
 
 /** A phase of a client build that failed. */

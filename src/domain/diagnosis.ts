@@ -1,7 +1,6 @@
-import { shortage, type DiskRoom } from './disk-room';
+import { neededDisk, shortage, type DiskRoom } from './disk-room';
 import type { Live } from './live';
 import type { AccessFile } from './ports';
-import { neededDisk } from './promotion';
 
 /** One thing that is wrong, and what mends it. */
 export interface Finding {

@@ -1,5 +1,3 @@
-import { neededDisk } from './promotion';
-
 /** What is free of a file system. */
 export interface DiskRoom {
   /** Bytes that we may write. */
@@ -7,6 +5,9 @@ export interface DiskRoom {
   /** Files that we may create; undefined where the file system does not count them. */
   files: number | undefined;
 }
+
+/** Bytes: with less free, a deploy would likely stop half-way. */
+export const neededDisk = 256 * 1024 ** 2;
 
 /** As `neededDisk`, for files: a server with its packages has some ten thousand. */
 export const neededFiles = 20_000;

@@ -1,6 +1,7 @@
 import { pushRepository, startedReference, type StartedImage } from './app-image';
 import type { BuildRecord } from './build';
 import { valueDigest } from './client-key';
+import { neededDisk } from './disk-room';
 import { exitStatus, UserError, type ExitStatus } from './errors';
 import type { AppContainer, Live } from './live';
 import type { Pipeline } from './pipeline';
@@ -15,6 +16,8 @@ export interface ProductionFacts {
   scheduler: string;
   /** Undefined where production does not exist. */
   startedImage: StartedImage | undefined;
+  /** Bytes free for our files. */
+  freeDisk: number;
 }
 
 /** All that the decision about a promote or rollback rests on. */
@@ -32,8 +35,6 @@ export interface PromotionFacts extends ProductionFacts {
   isThere: boolean;
   stagingConfig: Configuration;
   productionConfig: Configuration;
-  /** Bytes free for our files. */
-  freeDisk: number;
 }
 
 export interface PromotionPlan {
@@ -44,9 +45,6 @@ export interface PromotionPlan {
   warnings: string[];
 }
 
-/** Less than this and a deploy would likely stop half-way. */
-export const neededDisk = 256 * 1024 ** 2;
-
 /** Variables that frameworks read while they build: where they differ, production would get staging's build. */
 const buildTimeVariables = ['RAILS_ENV', 'RACK_ENV', 'NODE_ENV', 'BUNDLE_WITHOUT', 'ASSET_HOST'];
 
@@ -56,12 +54,11 @@ const buildTimeVariables = ['RAILS_ENV', 'RACK_ENV', 'NODE_ENV', 'BUNDLE_WITHOUT
  */
 export function planPromotion(facts: PromotionFacts): PromotionPlan {
   const { pipeline, build } = facts;
-  const problems: string[] = [];
-  if (!facts.productionExists) problems.push(`the app ${pipeline.production} does not exist`);
-  if (build === undefined) problems.push(`nothing to promote is live on ${pipeline.staging}`);
-  else problems.push(...buildProblems(facts, build), ...environmentProblems(facts, build));
-  if (facts.productionExists) problems.push(...productionProblems(facts, build?.server.folder));
-  if (facts.freeDisk < neededDisk) problems.push('the disk is nearly full; free some space');
+  const problems =
+    build === undefined
+      ? [`nothing to promote is live on ${pipeline.staging}`]
+      : [...buildProblems(facts, build), ...environmentProblems(facts, build)];
+  problems.push(...productionProblems(facts, build?.server.folder));
   if (build !== undefined && isToCome(facts) && problems.length === 1) {
     throw new UserError(toCome(build), {
       remedy: 'Wait until it has, and try again.',
@@ -132,7 +129,15 @@ function environmentProblems({ pipeline, productionConfig }: PromotionFacts, bui
  * What is wrong with production before anything is put on it.
  * @param folder the server's folder in the repository, where it is known
  */
-export function productionProblems(
+export function productionProblems(facts: ProductionFacts, folder: string | undefined): string[] {
+  const problems = facts.productionExists
+    ? setupProblems(facts, folder)
+    : [`the app ${facts.pipeline.production} does not exist`];
+  if (facts.freeDisk < neededDisk) problems.push('the disk is nearly full; free some space');
+  return problems;
+}
+
+function setupProblems(
   { pipeline, buildDir, scheduler, startedImage }: ProductionFacts,
   folder: string | undefined,
 ): string[] {

@@ -5,7 +5,7 @@ import type { Live } from './live';
 import { printable } from './paths';
 import type { Pipeline } from './pipeline';
 import type { Merge, PushResult } from './ports';
-import { neededDisk, productionProblems, type ProductionFacts } from './promotion';
+import { productionProblems, type ProductionFacts } from './promotion';
 import { branchedVersions, releaseBranch } from './release';
 import type { Settings } from './settings';
 import { manifestVersion } from './version';
@@ -77,8 +77,6 @@ export interface ReleaseFacts extends ProductionFacts {
   productionConfig: Readonly<Record<string, string>>;
   /** Deploys and releases that are in the way, a line each. */
   underWay: string[];
-  /** Bytes free for our files. */
-  freeDisk: number;
 }
 
 /** @throws UserError that lists every reason why the release cannot begin */
@@ -93,7 +91,6 @@ export function checkRelease(facts: ReleaseFacts): void {
     ...mergeProblems(facts),
     ...pushProblems(facts),
     ...variableProblems(facts),
-    ...(facts.freeDisk < neededDisk ? ['the disk is nearly full; free some space'] : []),
   ];
   if (problems.length === 0) return;
   const exists = facts.stagingExists && facts.productionExists;
@@ -106,12 +103,11 @@ export function checkRelease(facts: ReleaseFacts): void {
 }
 
 function appProblems(facts: ReleaseFacts): string[] {
-  const { pipeline, stagingExists, productionExists, configuration } = facts;
-  const problems: string[] = [];
-  if (!stagingExists) problems.push(`the app ${pipeline.staging} does not exist`);
-  if (!productionExists) problems.push(`the app ${pipeline.production} does not exist`);
-  else problems.push(...productionProblems(facts, configuration?.server.folder));
-  return problems;
+  const { pipeline, stagingExists, configuration } = facts;
+  return [
+    ...(stagingExists ? [] : [`the app ${pipeline.staging} does not exist`]),
+    ...productionProblems(facts, configuration?.server.folder),
+  ];
 }
 
 function nameProblems({ version, settings, branches, tags }: ReleaseFacts): string[] {

@@ -13,9 +13,8 @@ import { placeArtifact, readTar, streamOf, TarWriter } from '../../src/adapters/
 import { childEnvironment } from '../../src/domain/environment';
 import type { ArchiveRules, Entry } from '../../src/domain/archive-rules';
 import type { Artifact, ClientBuild, ClientLimits } from '../../src/domain/client-build';
-import { neededFiles, type DiskRoom } from '../../src/domain/disk-room';
+import { neededDisk, neededFiles, type DiskRoom } from '../../src/domain/disk-room';
 import { UserError } from '../../src/domain/errors';
-import { neededDisk } from '../../src/domain/promotion';
 import type { Source, TarSource, Terminal, TreeEntry } from '../../src/domain/ports';
 import { assert, rejects, suite } from '../support/suite';
 

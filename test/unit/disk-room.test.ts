@@ -1,5 +1,4 @@
-import { neededFiles, shortage } from '../../src/domain/disk-room';
-import { neededDisk } from '../../src/domain/promotion';
+import { neededDisk, neededFiles, shortage } from '../../src/domain/disk-room';
 import { assert, suite } from '../support/suite';
 
 const test = suite('room on a disk');

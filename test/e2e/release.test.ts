@@ -153,6 +153,9 @@ test('--hold waits on staging; a fix on the release branch is deployed without b
   assert.is(again.status, 3, again.output);
   assert.match(again.output, 'Client unchanged: taking the one built');
   assert.match(again.output, 'Held:');
+  const tested = (await world.host.status('rel')).staging.build;
+  // What the release goes on with stays, however little is kept.
+  await world.host.must('flight-launch:set', 'rel', 'keep', '1');
   await world.repository.commit('A colleague', { 'client/src/message.txt': 'a colleague\n' });
   await world.repository.mustPush(world.host, world.staging);
   await world.repository.git('reset', '--quiet', '--hard', 'HEAD~1');
@@ -163,7 +166,10 @@ test('--hold waits on staging; a fix on the release branch is deployed without b
   assert.is(served.server, next);
   const fixed = await world.upstream.git('rev-parse', `refs/tags/${next}^{commit}`);
   assert.is(await world.repository.head(), fixed);
-  assert.is((await world.host.status('rel')).production.commit, fixed);
+  const { production } = await world.host.status('rel');
+  assert.is(production.commit, fixed);
+  assert.is(production.build, tested);
+  await world.host.must('flight-launch:set', 'rel', 'keep', '--unset');
 });
 
 test('finish merges and tags what was promoted by hand, and nothing else', async () => {

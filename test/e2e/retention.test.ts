@@ -6,6 +6,8 @@ const test = suite('retention');
 const production = 'retained';
 const staging = `${production}-staging`;
 const repository = `flight-launch/${production}`;
+/** While it is there, deploys of production stop before their check. */
+const hold = `"$DOKKU_LIB_ROOT/data/retention-hold"`;
 const folder = `"$DOKKU_LIB_ROOT/data/flight-launch/pipelines/${production}"`;
 let host: TestHost;
 let monorepo: Monorepo;
@@ -18,10 +20,20 @@ test.before(async () => {
   await host.must('flight-launch:setup', production);
   await host.must('flight-launch:set', production, 'client-image', 'flight-launch-test/node:20');
   await host.must('flight-launch:set', production, 'keep', '2');
+  await host.installFurtherPlugin('retention-hold', {
+    'check-deploy': `#!/bin/sh
+end=$(($(date +%s) + 240))
+while [ "$1" = ${production} ] && [ -e ${hold} ] && [ "$(date +%s)" -lt "$end" ]; do
+  : >${hold}/reached
+  sleep 0.2
+done
+`,
+  });
 });
 
 test.after(async () => {
   monorepo.remove();
+  await host.mustAdmin(`rm -rf ${hold}`);
   await host.stop();
 });
 
@@ -127,6 +139,27 @@ test('a push to production and one to staging, then a promote: what is live stay
   const status = await host.must('flight-launch:status', production, '--format', 'json');
   const { apps } = JSON.parse(status.stdout) as { apps: { build: string }[] };
   assert.equal(new Set(apps.map(({ build }) => build)), new Set([builds.get('four')]));
+});
+
+test('what is being promoted stays, whatever is pushed to staging meanwhile', async () => {
+  await deploy(staging, 'five');
+  await host.mustAdmin(`mkdir -m 777 ${hold}`);
+  const promoting = host.dokku('flight-launch:promote');
+  await host.mustAdmin(`
+    end=$(($(date +%s) + 120))
+    until [ -e ${hold}/reached ]; do [ "$(date +%s)" -lt "$end" ] || exit 1; sleep 0.2; done`);
+  await deploy(staging, 'six');
+  assert.equal((await stored()).records, ['five', 'four', 'six']);
+  await host.mustAdmin(`rm -r ${hold}`);
+  const promoted = await promoting;
+  assert.is(promoted.status, 0, promoted.output);
+  assert.match((await get(host.url(promoted.output))).body, 'five');
+  assert.equal((await stored()).records, ['five', 'six']);
+  // Git would keep the commits of all that ever was on production.
+  const kept = await host.mustAdmin(
+    `git -c safe.directory='*' -C "$DOKKU_ROOT/${production}" for-each-ref --format='%(refname)' refs/flight-launch`,
+  );
+  assert.is(kept, `refs/flight-launch/builds/${builds.get('five') ?? ''}`);
 });
 
 test('unlink removes every image of the pipeline', async () => {

@@ -276,19 +276,23 @@ async function restartBesideFailure(value: string, meanwhile: string): Promise<R
   await host.mustAdmin(`touch "${rules}/fail.${production}"`);
   await hold(production);
   const promoting = host.dokku(...promote('one'));
-  await held(production);
-  await hold(releasing);
-  const setting = host.dokku('config:set', production, `RESTARTED=${value}`);
-  await held(releasing);
-  await letGo(production);
-  await waitsForAnother(await lastJob());
-  await host.mustAdmin(meanwhile);
-  await letGo(releasing);
-  const promoted = await promoting;
-  await setting;
-  await host.mustAdmin(`rm -f "${rules}/fail.${production}"`);
+  let setting: Promise<Result> | undefined;
+  try {
+    await held(production);
+    await hold(releasing);
+    setting = host.dokku('config:set', production, `RESTARTED=${value}`);
+    await held(releasing);
+    await letGo(production);
+    await waitsForAnother(await lastJob());
+    await host.mustAdmin(meanwhile);
+  } finally {
+    await letGo(production);
+    await letGo(releasing);
+    await Promise.all([promoting, setting]);
+    await host.mustAdmin(`rm -f "${rules}/fail.${production}"`);
+  }
   assert.is((await host.must('config:get', production, 'RESTARTED')).stdout.trim(), value);
-  return promoted;
+  return promoting;
 }
 
 /** The build that whatever restarts production next would start. */
@@ -329,9 +333,12 @@ test('H22 a promote waits for a restart of production that is under way', async 
   await held(production);
   const last = await lastJob();
   const promoting = host.dokku(...promote('two'));
-  await until(`[ "$(ls "${pipeline}/jobs" | sort | tail -n 1)" != ${last} ]`);
-  await waitsForAnother(await lastJob());
-  await letGo(production);
+  try {
+    await until(`[ "$(ls "${pipeline}/jobs" | sort | tail -n 1)" != ${last} ]`);
+    await waitsForAnother(await lastJob());
+  } finally {
+    await letGo(production);
+  }
   assert.is((await restarting).status, 0);
   const promoted = await promoting;
   assert.is(promoted.status, 0, promoted.output);

@@ -43889,6 +43889,13 @@ async function refuseWhileDeployed(services, app) {
     exit: exitStatus.locked
   });
 }
+async function waitForReleases({ dokku, terminal, sleep: sleep3 }, app) {
+  if (!await dokku.isReleasing(app)) return false;
+  await terminal.timed(`Waiting for another release of ${app} to end`, async () => {
+    while (await dokku.isReleasing(app)) await sleep3(500);
+  });
+  return true;
+}
 async function runsFully(services, { name, production }, build2) {
   const running = (await appContainers(services, production)).filter((container2) => container2.running);
   const image2 = await imageBuild(services, production);
@@ -48790,6 +48797,72 @@ function explainInJob({ terminal, log }, job, error62) {
   explain(terminal, error62);
 }
 
+// src/jobs/put-back.ts
+async function noteBefore({ services, app }) {
+  const { dokku, docker } = services;
+  const revisionName = await dokku.revisionVariable(app);
+  const image2 = await docker.image(appImage(app));
+  return {
+    image: image2?.id ?? null,
+    imageBuild: image2?.labels[buildLabel] ?? null,
+    revisionName,
+    revision: (await dokku.config(app))[revisionName] ?? null,
+    detectedBuilder: await dokku.property("builder", app, "detected"),
+    detectedPorts: await dokku.property("ports", app, "map-detected"),
+    sourceImage: await dokku.property("git", app, "source-image")
+  };
+}
+async function putBack(work, before2, dokkuPid) {
+  work.services.terminal.step(`Putting back what ${work.app} was`);
+  do
+    await putBackOnce(work, before2, dokkuPid);
+  while (await waitForReleases(work.services, work.app));
+}
+async function putBackOnce(work, before2, dokkuPid) {
+  const { services, app, record: record3 } = work;
+  const { docker, dokku } = services;
+  await stopStrays(work);
+  await dokku.removeLeftovers(app, dokkuPid);
+  const image2 = await docker.image(appImage(app));
+  const build2 = image2?.labels[buildLabel] ?? null;
+  const ours = build2 === record3.name && image2?.id !== before2.image;
+  const untouched = build2 === before2.imageBuild && image2 === void 0 === (before2.image === null);
+  if (!ours && !untouched) return;
+  if (ours) await putBackImage(work, before2);
+  if (before2.revisionName !== "" && (await dokku.config(app))[before2.revisionName] === record3.commit) {
+    await dokku.setConfig(app, before2.revisionName, before2.revision);
+  }
+  await dokku.setProperty("builder", app, "detected", before2.detectedBuilder);
+  await dokku.setProperty("ports", app, "map-detected", before2.detectedPorts);
+  if (before2.sourceImage !== null) await dokku.setProperty("git", app, "source-image", before2.sourceImage);
+}
+async function stopStrays({ services, app, record: record3 }) {
+  const { docker, dokku } = services;
+  const counted = new Set((await dokku.containers(app)).map(({ id }) => id));
+  const running = await docker.running({
+    "com.dokku.app-name": app,
+    "com.dokku.container-type": "deploy",
+    [buildLabel]: record3.name
+  });
+  for (const id of running) if (!counted.has(id)) await docker.stop(id);
+}
+async function putBackImage(work, { image: image2 }) {
+  const { services, app, record: record3 } = work;
+  const { docker, dokku } = services;
+  const started = await dokku.startedImage(app);
+  const tagged = (await docker.image(startedReference(started)))?.labels[buildLabel] === record3.name;
+  const names = tagged ? imageNames(app, started) : [appImage(app)];
+  const former = image2 === null ? void 0 : await formerImage(work, image2);
+  for (const name of names) await (former === void 0 ? docker.untag(name) : docker.tag(former, name));
+}
+async function formerImage({ services, app, record: record3 }, image2) {
+  const running = (await appContainers(services, app)).filter(({ build: build2 }) => build2 !== record3.name);
+  for (const candidate of [image2, ...running.map((container2) => container2.image)]) {
+    if (await services.docker.image(candidate) !== void 0) return candidate;
+  }
+  return void 0;
+}
+
 // src/jobs/put-on-production.ts
 var buildSourceType = "flight-launch";
 async function putOnProduction(services, pipeline4, job, buildId, { settling = false, holdsLock = false } = {}) {
@@ -48836,7 +48909,7 @@ async function run(work) {
     services.terminal.warn(`flight-launch: the ${job.kind} was interrupted before it changed anything`);
     return endedAs("refused");
   }
-  await waitForOthers(work);
+  await waitForReleases(services, app);
   if (await runsFully(services, await services.store.pipeline(pipeline4), record3.name)) {
     services.terminal.step(`${app} is on build ${record3.name} already; nothing to do`);
     return endedAs("live");
@@ -48858,28 +48931,6 @@ async function waitForRelease({ processes, terminal, sleep: sleep3 }, journal) {
       while (await runs()) await sleep3(500);
     });
   }
-}
-async function waitForOthers({ services, app }) {
-  const { dokku, terminal, sleep: sleep3 } = services;
-  if (!await dokku.isReleasing(app)) return false;
-  await terminal.timed(`Waiting for another release of ${app} to end`, async () => {
-    while (await dokku.isReleasing(app)) await sleep3(500);
-  });
-  return true;
-}
-async function noteBefore({ services, app }) {
-  const { dokku, docker } = services;
-  const revisionName = await dokku.revisionVariable(app);
-  const image2 = await docker.image(appImage(app));
-  return {
-    image: image2?.id ?? null,
-    imageBuild: image2?.labels[buildLabel] ?? null,
-    revisionName,
-    revision: (await dokku.config(app))[revisionName] ?? null,
-    detectedBuilder: await dokku.property("builder", app, "detected"),
-    detectedPorts: await dokku.property("ports", app, "map-detected"),
-    sourceImage: await dokku.property("git", app, "source-image")
-  };
 }
 async function release2(work, { revisionName, sourceImage }) {
   const { services, pipeline: pipeline4, app, record: record3 } = work;
@@ -48910,7 +48961,7 @@ async function nameImage({ services, app, record: record3 }, image2) {
 }
 async function conclude(work, before2, dokkuPid) {
   const { services, pipeline: pipeline4, app, job } = work;
-  await waitForOthers(work);
+  await waitForReleases(services, app);
   const succeeded = lastStep(await services.jobs.journal(pipeline4, job.id), "released")?.status === 0;
   const containers = await appContainers(services, app);
   const expected = succeeded && containers.length > 0 ? [] : await services.dokku.processes(app, dokkuPid);
@@ -48950,56 +49001,6 @@ async function untagFormer({ services, app }) {
   for (const name of new Set(namesPushedBefore(started, names))) {
     if ((await docker.image(name))?.labels["com.dokku.app-name"] === app) await docker.untag(name);
   }
-}
-async function putBack(work, before2, dokkuPid) {
-  work.services.terminal.step(`Putting back what ${work.app} was`);
-  do
-    await putBackOnce(work, before2, dokkuPid);
-  while (await waitForOthers(work));
-}
-async function putBackOnce(work, before2, dokkuPid) {
-  const { services, app, record: record3 } = work;
-  const { docker, dokku } = services;
-  await stopStrays(work);
-  await dokku.removeLeftovers(app, dokkuPid);
-  const image2 = await docker.image(appImage(app));
-  const build2 = image2?.labels[buildLabel] ?? null;
-  const ours = build2 === record3.name && image2?.id !== before2.image;
-  const untouched = build2 === before2.imageBuild && image2 === void 0 === (before2.image === null);
-  if (!ours && !untouched) return;
-  if (ours) await putBackImage(work, before2);
-  if (before2.revisionName !== "" && (await dokku.config(app))[before2.revisionName] === record3.commit) {
-    await dokku.setConfig(app, before2.revisionName, before2.revision);
-  }
-  await dokku.setProperty("builder", app, "detected", before2.detectedBuilder);
-  await dokku.setProperty("ports", app, "map-detected", before2.detectedPorts);
-  if (before2.sourceImage !== null) await dokku.setProperty("git", app, "source-image", before2.sourceImage);
-}
-async function stopStrays({ services, app, record: record3 }) {
-  const { docker, dokku } = services;
-  const counted = new Set((await dokku.containers(app)).map(({ id }) => id));
-  const running = await docker.running({
-    "com.dokku.app-name": app,
-    "com.dokku.container-type": "deploy",
-    [buildLabel]: record3.name
-  });
-  for (const id of running) if (!counted.has(id)) await docker.stop(id);
-}
-async function putBackImage(work, { image: image2 }) {
-  const { services, app, record: record3 } = work;
-  const { docker, dokku } = services;
-  const started = await dokku.startedImage(app);
-  const tagged = (await docker.image(startedReference(started)))?.labels[buildLabel] === record3.name;
-  const names = tagged ? imageNames(app, started) : [appImage(app)];
-  const former = image2 === null ? void 0 : await formerImage(work, image2);
-  for (const name of names) await (former === void 0 ? docker.untag(name) : docker.tag(former, name));
-}
-async function formerImage({ services, app, record: record3 }, image2) {
-  const running = (await appContainers(services, app)).filter(({ build: build2 }) => build2 !== record3.name);
-  for (const candidate of [image2, ...running.map((container2) => container2.image)]) {
-    if (await services.docker.image(candidate) !== void 0) return candidate;
-  }
-  return void 0;
 }
 async function switchBack(work, before2, dokkuPid) {
   const { services, app, job } = work;

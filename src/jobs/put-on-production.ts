@@ -1,12 +1,5 @@
-import {
-  appImage,
-  imageNames,
-  namesPushedBefore,
-  pushRepository,
-  startedReference,
-} from '../domain/app-image';
-import type { BuildRecord, HistoryEntry } from '../domain/build';
-import { buildLabel, historyOf } from '../domain/build';
+import { appImage, namesPushedBefore, pushRepository } from '../domain/app-image';
+import { historyOf, type BuildRecord, type HistoryEntry } from '../domain/build';
 import { holdsConfigurationOfOthers, isConfiguration } from '../domain/captured-image';
 import { exitStatus, UserError } from '../domain/errors';
 import type { Before, JournalEntry, PromotionJob } from '../domain/job';
@@ -14,8 +7,9 @@ import { lastStep, type Unstamped } from '../domain/journal';
 import { howFar } from '../domain/promotion';
 import type { Services } from '../domain/ports';
 import { explain, explainInJob } from '../operations/explain';
-import { appContainers, imageBuild, noteLive, runsFully } from '../operations/live';
+import { appContainers, imageBuild, noteLive, runsFully, waitForReleases } from '../operations/live';
 import { applyRetention, findRemovable, promotedRef } from '../operations/retention';
+import { noteBefore, putBack } from './put-back';
 
 type Result = keyof typeof exits;
 type Entry = Unstamped<JournalEntry>;
@@ -109,7 +103,7 @@ async function run(work: Work): Promise<Ended> {
     services.terminal.warn(`flight-launch: the ${job.kind} was interrupted before it changed anything`);
     return endedAs('refused');
   }
-  await waitForOthers(work);
+  await waitForReleases(services, app);
   if (await runsFully(services, await services.store.pipeline(pipeline), record.name)) {
     services.terminal.step(`${app} is on build ${record.name} already; nothing to do`);
     return endedAs('live');
@@ -136,36 +130,6 @@ async function waitForRelease(
       while (await runs()) await sleep(500);
     });
   }
-}
-
-/**
- * Waits for releases of the app that others began, which Dokku does not keep apart from ours (H22): they name the app's
- * image anew and start containers of it.
- * @returns whether there were any
- */
-async function waitForOthers({ services, app }: Work): Promise<boolean> {
-  const { dokku, terminal, sleep } = services;
-  if (!(await dokku.isReleasing(app))) return false;
-  await terminal.timed(`Waiting for another release of ${app} to end`, async () => {
-    while (await dokku.isReleasing(app)) await sleep(500);
-  });
-  return true;
-}
-
-/** All that a failure has to put back (H20). */
-async function noteBefore({ services, app }: Work): Promise<Before> {
-  const { dokku, docker } = services;
-  const revisionName = await dokku.revisionVariable(app);
-  const image = await docker.image(appImage(app));
-  return {
-    image: image?.id ?? null,
-    imageBuild: image?.labels[buildLabel] ?? null,
-    revisionName,
-    revision: (await dokku.config(app))[revisionName] ?? null,
-    detectedBuilder: await dokku.property('builder', app, 'detected'),
-    detectedPorts: await dokku.property('ports', app, 'map-detected'),
-    sourceImage: await dokku.property('git', app, 'source-image'),
-  };
 }
 
 async function release(work: Work, { revisionName, sourceImage }: Before): Promise<void> {
@@ -202,7 +166,7 @@ async function nameImage({ services, app, record }: Work, image: string): Promis
 /** Ends the job by what the containers run: nothing else tells how far a release got (H20, H24). */
 async function conclude(work: Work, before: Before, dokkuPid: number): Promise<Ended> {
   const { services, pipeline, app, job } = work;
-  await waitForOthers(work);
+  await waitForReleases(services, app);
   const succeeded = lastStep(await services.jobs.journal(pipeline, job.id), 'released')?.status === 0;
   const containers = await appContainers(services, app);
   // A release that succeeded started all that it had to; it also does where it lacked the image, and started nothing.
@@ -253,69 +217,6 @@ async function untagFormer({ services, app }: Work): Promise<void> {
     // Apps may share a repository.
     if ((await docker.image(name))?.labels['com.dokku.app-name'] === app) await docker.untag(name);
   }
-}
-
-/**
- * Puts back what the job changed, and only that, however far it got: where something else has deployed the app
- * meanwhile, nothing of this is ours any more.
- */
-async function putBack(work: Work, before: Before, dokkuPid: number): Promise<void> {
-  work.services.terminal.step(`Putting back what ${work.app} was`);
-  // A release that began meanwhile may have been of the image that had to go.
-  do await putBackOnce(work, before, dokkuPid);
-  while (await waitForOthers(work));
-}
-
-async function putBackOnce(work: Work, before: Before, dokkuPid: number): Promise<void> {
-  const { services, app, record } = work;
-  const { docker, dokku } = services;
-  await stopStrays(work);
-  await dokku.removeLeftovers(app, dokkuPid);
-  const image = await docker.image(appImage(app));
-  const build = image?.labels[buildLabel] ?? null;
-  const ours = build === record.name && image?.id !== before.image;
-  const untouched = build === before.imageBuild && (image === undefined) === (before.image === null);
-  if (!ours && !untouched) return;
-  if (ours) await putBackImage(work, before);
-  if (before.revisionName !== '' && (await dokku.config(app))[before.revisionName] === record.commit) {
-    await dokku.setConfig(app, before.revisionName, before.revision);
-  }
-  await dokku.setProperty('builder', app, 'detected', before.detectedBuilder);
-  await dokku.setProperty('ports', app, 'map-detected', before.detectedPorts);
-  if (before.sourceImage !== null) await dokku.setProperty('git', app, 'source-image', before.sourceImage);
-}
-
-/** Containers that a release was starting when it was cancelled: Dokku does not count them, and they would run on. */
-async function stopStrays({ services, app, record }: Work): Promise<void> {
-  const { docker, dokku } = services;
-  const counted = new Set((await dokku.containers(app)).map(({ id }) => id));
-  const running = await docker.running({
-    'com.dokku.app-name': app,
-    'com.dokku.container-type': 'deploy',
-    [buildLabel]: record.name,
-  });
-  for (const id of running) if (!counted.has(id)) await docker.stop(id);
-}
-
-async function putBackImage(work: Work, { image }: Before): Promise<void> {
-  const { services, app, record } = work;
-  const { docker, dokku } = services;
-  const started = await dokku.startedImage(app);
-  // Where a release got as far as a tag of its own, Dokku starts the app from that from now on, pushed or not. The tag
-  // never counts down, so the former image gets it too.
-  const tagged = (await docker.image(startedReference(started)))?.labels[buildLabel] === record.name;
-  const names = tagged ? imageNames(app, started) : [appImage(app)];
-  const former = image === null ? undefined : await formerImage(work, image);
-  for (const name of names) await (former === undefined ? docker.untag(name) : docker.tag(former, name));
-}
-
-/** An image that nothing runs may have been cleaned up since; what runs is as good. */
-async function formerImage({ services, app, record }: Work, image: string): Promise<string | undefined> {
-  const running = (await appContainers(services, app)).filter(({ build }) => build !== record.name);
-  for (const candidate of [image, ...running.map((container) => container.image)]) {
-    if ((await services.docker.image(candidate)) !== undefined) return candidate;
-  }
-  return undefined;
 }
 
 /** Some processes were switched: the former version is started for all of them again. */

@@ -58,6 +58,22 @@ export async function refuseWhileDeployed(
 }
 
 /**
+ * Waits for releases of an app that others began: `config:set` and the like take no lock, and Dokku does not keep two
+ * releases of an app apart (H22). They give the app's image its name anew and start containers of it.
+ * @returns whether there were any
+ */
+export async function waitForReleases(
+  { dokku, terminal, sleep }: Pick<Services, 'dokku' | 'terminal' | 'sleep'>,
+  app: string,
+): Promise<boolean> {
+  if (!(await dokku.isReleasing(app))) return false;
+  await terminal.timed(`Waiting for another release of ${app} to end`, async () => {
+    while (await dokku.isReleasing(app)) await sleep(500);
+  });
+  return true;
+}
+
+/**
  * Whether production runs a build with every process that it has to have. Where the last job left a mixture, processes
  * may be missing that Dokku does not expect, so it is never taken for whole.
  */

@@ -88,6 +88,13 @@ test('F47 a protected branch: production runs it, and --resume merges once it ma
   await world.mustRelease(version, '--resume');
   await isDone(version);
   assert.is(await promotes(), promoted);
+  // However often it is tried, upstream is offered the same commits and the same tag.
+  const offered = await world.host.mustAdmin(`
+    cd "$DOKKU_LIB_ROOT/data/flight-launch/pipelines/${name}/releases"
+    jq -c 'select(.step == "merging") | [.commit, .tag, .moves]' ${version}/journal.ndjson`);
+  const [first, ...again] = offered.split('\n');
+  assert.ok(again.length > 0, offered);
+  for (const offer of again) assert.is(offer, first);
 });
 
 test('a protected release branch: nothing begins, and the version is free again (exit 1)', async () => {

@@ -44123,6 +44123,8 @@ var journalEntry = external_exports.discriminatedUnion("step", [
   external_exports.object({ format: external_exports.literal(1), at, step: external_exports.literal("noted"), before, dokkuPid: external_exports.number() }),
   external_exports.object({ format: external_exports.literal(1), at, step: external_exports.literal("releasing"), process: identity }),
   external_exports.object({ format: external_exports.literal(1), at, step: external_exports.literal("released"), status: external_exports.number() }),
+  /** Some processes were switched. What told which ones the build has to have is removed from here on. */
+  external_exports.object({ format: external_exports.literal(1), at, step: external_exports.literal("switching-back") }),
   external_exports.object({ format: external_exports.literal(1), at, step: external_exports.literal("putting-back"), process: identity }),
   external_exports.object({
     format: external_exports.literal(1),
@@ -48962,11 +48964,13 @@ async function nameImage({ services, app, record: record3 }, image2) {
 async function conclude(work, before2, dokkuPid) {
   const { services, pipeline: pipeline4, app, job } = work;
   await waitForReleases(services, app);
-  const succeeded = lastStep(await services.jobs.journal(pipeline4, job.id), "released")?.status === 0;
+  const journal = await services.jobs.journal(pipeline4, job.id);
+  const succeeded = lastStep(journal, "released")?.status === 0;
   const containers = await appContainers(services, app);
   const expected = succeeded && containers.length > 0 ? [] : await services.dokku.processes(app, dokkuPid);
   const image2 = succeeded ? await imageBuild(services, app) : void 0;
-  switch (howFar(containers, expected, job.build, image2)) {
+  const got = howFar(containers, expected, job.build, image2);
+  switch (got === "all" && lastStep(journal, "switching-back") !== void 0 ? "some" : got) {
     case "all":
       return finish2(work, containers.length > 0);
     case "none":
@@ -49005,6 +49009,7 @@ async function untagFormer({ services, app }) {
 async function switchBack(work, before2, dokkuPid) {
   const { services, app, job } = work;
   const { dokku, terminal } = services;
+  await say2(work, { step: "switching-back" });
   if (before2.image === null) await dokku.removeLeftovers(app, dokkuPid);
   else {
     await putBack(work, before2, dokkuPid);

@@ -63,6 +63,8 @@ export const journalEntry = z.discriminatedUnion('step', [
   z.object({ format: z.literal(1), at, step: z.literal('noted'), before, dokkuPid: z.number() }),
   z.object({ format: z.literal(1), at, step: z.literal('releasing'), process: identity }),
   z.object({ format: z.literal(1), at, step: z.literal('released'), status: z.number() }),
+  /** Some processes were switched. What told which ones the build has to have is removed from here on. */
+  z.object({ format: z.literal(1), at, step: z.literal('switching-back') }),
   z.object({ format: z.literal(1), at, step: z.literal('putting-back'), process: identity }),
   z.object({
     format: z.literal(1),

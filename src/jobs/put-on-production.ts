@@ -167,12 +167,14 @@ async function nameImage({ services, app, record }: Work, image: string): Promis
 async function conclude(work: Work, before: Before, dokkuPid: number): Promise<Ended> {
   const { services, pipeline, app, job } = work;
   await waitForReleases(services, app);
-  const succeeded = lastStep(await services.jobs.journal(pipeline, job.id), 'released')?.status === 0;
+  const journal = await services.jobs.journal(pipeline, job.id);
+  const succeeded = lastStep(journal, 'released')?.status === 0;
   const containers = await appContainers(services, app);
   // A release that succeeded started all that it had to; it also does where it lacked the image, and started nothing.
   const expected = succeeded && containers.length > 0 ? [] : await services.dokku.processes(app, dokkuPid);
   const image = succeeded ? await imageBuild(services, app) : undefined;
-  switch (howFar(containers, expected, job.build, image)) {
+  const got = howFar(containers, expected, job.build, image);
+  switch (got === 'all' && lastStep(journal, 'switching-back') !== undefined ? 'some' : got) {
     case 'all':
       return finish(work, containers.length > 0);
     case 'none':
@@ -223,6 +225,7 @@ async function untagFormer({ services, app }: Work): Promise<void> {
 async function switchBack(work: Work, before: Before, dokkuPid: number): Promise<Ended> {
   const { services, app, job } = work;
   const { dokku, terminal } = services;
+  await say(work, { step: 'switching-back' });
   // Without a former version the tag stays with what runs.
   if (before.image === null) await dokku.removeLeftovers(app, dokkuPid);
   else {

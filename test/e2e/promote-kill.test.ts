@@ -251,6 +251,11 @@ test('killed at released', async () => {
   await promoteAndKill({ at: 'released', ends: 'live' });
 });
 
+test('killed before it starts the former version again', async () => {
+  const once = 'were switched already';
+  await promoteAndKill({ at: 'switching-back', once, to: 'crippled', ends: 'put-back' });
+});
+
 test('killed while it puts back', async () => {
   await promoteAndKill({ at: 'putting-back', to: 'crippled', ends: 'put-back' });
 });

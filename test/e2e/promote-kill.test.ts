@@ -7,6 +7,8 @@ import { Visitor } from '../support/visitor';
 const test = suite('promote that is killed');
 const staging = 'pkill-staging';
 const production = 'pkill';
+/** While it is there, the next job that starts a former version again is killed before it does. */
+const marker = '"$DOKKU_LIB_ROOT"/data/pkill-rules/kill';
 const jobs = `"$DOKKU_LIB_ROOT"/data/flight-launch/pipelines/${production}/jobs`;
 let host: TestHost;
 let repository: Monorepo;
@@ -60,6 +62,18 @@ test.before(async () => {
 
   await host.must('flight-launch:setup', production);
   await host.must('flight-launch:set', production, 'client-image', 'flight-launch-test/node:20');
+  // A job asks for this when it puts the image back.
+  await host.installFurtherPlugin('pkill-rules', {
+    'deployed-app-repository': `#!/bin/sh
+journal=$DOKKU_LIB_ROOT/data/flight-launch/pipelines/${production}/jobs/$FLIGHT_LAUNCH_JOB/journal.ndjson
+[ -e ${marker} ] && [ -e "$journal" ] || exit 0
+if grep -q '"step":"switching-back"' "$journal"; then
+  rm ${marker}
+  kill -9 "$DOKKU_PID"
+fi
+`,
+  });
+  await host.mustAdmin('mkdir -m 777 "$DOKKU_LIB_ROOT"/data/pkill-rules');
   await host.must('config:set', '--no-restart', staging, 'WHO=staging');
   await deploy('slow', { delay: 4 });
   await deploy('crippled', { worker: true });
@@ -68,6 +82,7 @@ test.before(async () => {
 
 test.after(async () => {
   repository.remove();
+  await host.mustAdmin('rm -rf "$DOKKU_LIB_ROOT"/data/pkill-rules');
   await host.stop();
 });
 
@@ -84,7 +99,13 @@ test('production that was deployed by a plain push is promoted to', async () => 
  * log has that text as well.
  * @returns what the loop saw: the process that it killed
  */
-function killer({ at, once }: Pick<Kill, 'at' | 'once'>): Promise<{ killed: Promise<Result> }> {
+async function killer({ at, once }: Pick<Kill, 'at' | 'once'>): Promise<{ killed: Promise<Result> }> {
+  if (at === 'switching-back') {
+    await host.mustAdmin(`touch ${marker}`);
+    const waited = `end=$(($(date +%s) + 120))
+      while [ -e ${marker} ]; do [ "$(date +%s)" -lt "$end" ] || exit 1; sleep 0.2; done; echo killed`;
+    return { killed: host.admin(waited) };
+  }
   if (at === 'unstarted') {
     const process = `pgrep -f "flight-launch.cjs job ${production} $job\\$" | head -n 1`;
     return killNextJob(host, production, 'true', process);
@@ -252,8 +273,7 @@ test('killed at released', async () => {
 });
 
 test('killed before it starts the former version again', async () => {
-  const once = 'were switched already';
-  await promoteAndKill({ at: 'switching-back', once, to: 'crippled', ends: 'put-back' });
+  await promoteAndKill({ at: 'switching-back', to: 'crippled', ends: 'put-back' });
 });
 
 test('killed while it puts back', async () => {

@@ -43889,10 +43889,17 @@ async function refuseWhileDeployed(services, app) {
     exit: exitStatus.locked
   });
 }
-async function waitForReleases({ dokku, terminal, sleep: sleep3 }, app) {
-  if (!await dokku.isReleasing(app)) return false;
-  await terminal.timed(`Waiting for another release of ${app} to end`, async () => {
-    while (await dokku.isReleasing(app)) await sleep3(500);
+async function waitForReleases(services, app) {
+  return waitWhile(
+    services,
+    `Waiting for another release of ${app} to end`,
+    () => services.dokku.isReleasing(app)
+  );
+}
+async function waitWhile({ terminal, sleep: sleep3 }, label, goesOn) {
+  if (!await goesOn()) return false;
+  await terminal.timed(label, async () => {
+    while (await goesOn()) await sleep3(500);
   });
   return true;
 }
@@ -48888,7 +48895,7 @@ async function promoteLocked(services, pipeline4, job, buildId, settling) {
   const record3 = await store.build(pipeline4, job.build);
   if (record3 === void 0) throw new UserError(`build ${job.build} has no record any more`);
   const work = { services, pipeline: pipeline4, app, job, record: record3, buildId, journal, settling };
-  await waitForRelease(services, journal);
+  await waitForOwnRelease(services, journal);
   const ended2 = await locks.deploy(app, buildId, () => run(work));
   if (ended2.result === "live" && job.kind === "promote") await prune2(work);
   await say2(work, ended2);
@@ -48922,16 +48929,16 @@ async function run(work) {
   if (failed !== void 0) explainInJob(services, `${job.kind} ${job.id}`, failed);
   return conclude(work, before2, process.pid);
 }
-async function waitForRelease({ processes, terminal, sleep: sleep3 }, journal) {
+async function waitForOwnRelease(services, journal) {
   const started = [lastStep(journal, "releasing"), lastStep(journal, "putting-back")].filter(
     (entry) => entry !== void 0
   );
   for (const { process: child } of started) {
-    const runs = async () => await processes.startOf(child.pid) === child.startedAt;
-    if (!await runs()) continue;
-    await terminal.timed("Waiting for the release that the interrupted job had begun", async () => {
-      while (await runs()) await sleep3(500);
-    });
+    await waitWhile(
+      services,
+      "Waiting for the release that the interrupted job had begun",
+      async () => await services.processes.startOf(child.pid) === child.startedAt
+    );
   }
 }
 async function release2(work, { revisionName, sourceImage }) {
@@ -49228,13 +49235,10 @@ async function deploy(work, commit2) {
   return build2;
 }
 async function waitForDeploy({ services, pipeline: { name, staging }, record: record3 }) {
-  const { processes, terminal, sleep: sleep3, releases } = services;
+  const { processes, releases } = services;
   const left = lastStep(await releases.journal(name, record3.version), "deploying")?.process;
   const runs = async () => left !== void 0 && await processes.startOf(left.pid) === left.startedAt || await deployUnderWay(services, staging) !== void 0;
-  if (!await runs()) return;
-  await terminal.timed(`Waiting for the deploy of ${staging} that is under way`, async () => {
-    while (await runs()) await sleep3(500);
-  });
+  await waitWhile(services, `Waiting for the deploy of ${staging} that is under way`, runs);
 }
 async function liveBuildOf({ services, pipeline: pipeline4 }, commit2) {
   const { store, docker } = services;

@@ -7,7 +7,14 @@ import { lastStep, type Unstamped } from '../domain/journal';
 import { howFar } from '../domain/promotion';
 import type { Services } from '../domain/ports';
 import { explain, explainInJob } from '../operations/explain';
-import { appContainers, imageBuild, noteLive, runsFully, waitForReleases } from '../operations/live';
+import {
+  appContainers,
+  imageBuild,
+  noteLive,
+  runsFully,
+  waitForReleases,
+  waitWhile,
+} from '../operations/live';
 import { applyRetention, findRemovable, promotedRef } from '../operations/retention';
 import { noteBefore, putBack } from './put-back';
 
@@ -76,7 +83,7 @@ async function promoteLocked(
   const record = await store.build(pipeline, job.build);
   if (record === undefined) throw new UserError(`build ${job.build} has no record any more`);
   const work: Work = { services, pipeline, app, job, record, buildId, journal, settling };
-  await waitForRelease(services, journal);
+  await waitForOwnRelease(services, journal);
   const ended = await locks.deploy(app, buildId, () => run(work));
   if (ended.result === 'live' && job.kind === 'promote') await prune(work);
   // Only now: a job that was killed before this is settled once more, which takes away what it left of the lock.
@@ -116,19 +123,16 @@ async function run(work: Work): Promise<Ended> {
 }
 
 /** A killed job leaves Dokku's release running in its own session; what it does has to be over before anyone looks. */
-async function waitForRelease(
-  { processes, terminal, sleep }: Services,
-  journal: readonly JournalEntry[],
-): Promise<void> {
+async function waitForOwnRelease(services: Services, journal: readonly JournalEntry[]): Promise<void> {
   const started = [lastStep(journal, 'releasing'), lastStep(journal, 'putting-back')].filter(
     (entry) => entry !== undefined,
   );
   for (const { process: child } of started) {
-    const runs = async () => (await processes.startOf(child.pid)) === child.startedAt;
-    if (!(await runs())) continue;
-    await terminal.timed('Waiting for the release that the interrupted job had begun', async () => {
-      while (await runs()) await sleep(500);
-    });
+    await waitWhile(
+      services,
+      'Waiting for the release that the interrupted job had begun',
+      async () => (await services.processes.startOf(child.pid)) === child.startedAt,
+    );
   }
 }
 

@@ -8,7 +8,7 @@ import type { Services, Upstream } from '../domain/ports';
 import { historyOf, type BuildRecord } from '../domain/build';
 import { explain, explainInJob } from '../operations/explain';
 import { createJob } from '../operations/job-runs';
-import { deployUnderWay, findLive, refuseWhileDeployed, runsFully } from '../operations/live';
+import { deployUnderWay, findLive, refuseWhileDeployed, runsFully, waitWhile } from '../operations/live';
 import { gatherFacts } from '../operations/promotion';
 import { releaseCommit } from '../operations/release';
 import { finishUpstream } from '../operations/release-finish';
@@ -214,15 +214,12 @@ async function deploy(work: Work, commit: string): Promise<BuildRecord> {
 
 /** A deploy that an interrupted run left, or that somebody else has begun, has to be over before anyone looks. */
 async function waitForDeploy({ services, pipeline: { name, staging }, record }: Work): Promise<void> {
-  const { processes, terminal, sleep, releases } = services;
+  const { processes, releases } = services;
   const left = lastStep(await releases.journal(name, record.version), 'deploying')?.process;
   const runs = async () =>
     (left !== undefined && (await processes.startOf(left.pid)) === left.startedAt) ||
     (await deployUnderWay(services, staging)) !== undefined;
-  if (!(await runs())) return;
-  await terminal.timed(`Waiting for the deploy of ${staging} that is under way`, async () => {
-    while (await runs()) await sleep(500);
-  });
+  await waitWhile(services, `Waiting for the deploy of ${staging} that is under way`, runs);
 }
 
 /**

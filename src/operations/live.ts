@@ -63,12 +63,23 @@ export async function refuseWhileDeployed(
  * @returns whether there were any
  */
 export async function waitForReleases(
-  { dokku, terminal, sleep }: Pick<Services, 'dokku' | 'terminal' | 'sleep'>,
+  services: Pick<Services, 'dokku' | 'terminal' | 'sleep'>,
   app: string,
 ): Promise<boolean> {
-  if (!(await dokku.isReleasing(app))) return false;
-  await terminal.timed(`Waiting for another release of ${app} to end`, async () => {
-    while (await dokku.isReleasing(app)) await sleep(500);
+  return waitWhile(services, `Waiting for another release of ${app} to end`, () =>
+    services.dokku.isReleasing(app),
+  );
+}
+
+/** Waits for something to end, and says so where there is anything to wait for. @returns whether there was */
+export async function waitWhile(
+  { terminal, sleep }: Pick<Services, 'terminal' | 'sleep'>,
+  label: string,
+  goesOn: () => Promise<boolean>,
+): Promise<boolean> {
+  if (!(await goesOn())) return false;
+  await terminal.timed(label, async () => {
+    while (await goesOn()) await sleep(500);
   });
   return true;
 }

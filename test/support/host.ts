@@ -44,7 +44,8 @@ export class TestHost {
     return host;
   }
 
-  private static async miniature(name: string): Promise<TestHost> {
+  /** One without the plugin. */
+  static async miniature(name: string): Promise<TestHost> {
     const script = join(process.cwd(), 'test/host/host');
     const { stdout } = await execa(script, ['start', name]);
     const config = /^ssh-config (.*)$/m.exec(stdout)?.[1];
@@ -63,9 +64,9 @@ export class TestHost {
   /** Removes all that the tests made. */
   async stop(): Promise<void> {
     for (const plugin of this.#furtherPlugins) await this.uninstallPlugin(plugin);
-    // What a pipeline stored belongs to the engine, not to the host, and would be found again by the next one.
-    for (const pipeline of this.#pipelines) await this.dokku('flight-launch:unlink', pipeline);
     if (this.isReal) {
+      // What a pipeline stored belongs to the engine, and would be found again by the next test.
+      for (const pipeline of this.#pipelines) await this.dokku('flight-launch:unlink', pipeline);
       for (const app of this.#apps) await this.dokku('apps:destroy', '--force', app);
       await this.admin('dokku plugin:uninstall flight-launch; rm -rf "$DOKKU_LIB_ROOT/data/flight-launch"');
     }

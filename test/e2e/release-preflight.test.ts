@@ -118,7 +118,7 @@ test('I75 a version that upstream has as tag or branch', async () => {
   const planned = await world.mustRelease('--next', '--from', 'develop', '--dry-run');
   assert.not.match(planned.output, version);
   await world.upstream.git('tag', '--delete', version);
-  await world.upstream.git('branch', `release/${version}`, 'master');
+  await world.upstream.git('branch', `release/${version}`, 'master~1');
   await refused(alone(`upstream has a branch release/${version}`), ...fromDevelop);
   await world.upstream.git('branch', '--delete', '--force', `release/${version}`);
 });
@@ -136,10 +136,12 @@ test('a branch that upstream does not have', async () => {
 });
 
 test('it is not clear what to release', async () => {
-  await refused(
-    alone(/no build of flight-launch is live on relpre-staging, and develop is at [0-9a-f]{8} upstream/),
-    version,
-  );
+  const unclear =
+    /no build of flight-launch is live on relpre-staging, and develop is at [0-9a-f]{8} upstream/;
+  await refused(alone(unclear), version);
+  world.upstream.fail('read-only');
+  await refused(alone(unclear, /read only|write/i), version);
+  world.upstream.fail('none');
   await refused(alone('no build of flight-launch is live on relpre-staging'), version, '--from', 'staging');
   await world.host.must('flight-launch:set', name, 'release-from', 'develop');
   await world.mustRelease(version, '--dry-run');
@@ -228,6 +230,9 @@ test('production that is not set up, and client variables that differ: names, ne
     'variables',
   );
   assert.not.match(result.output, 'of-staging');
+  await host.must('config:set', '--no-restart', name, 'VITE_GREETING=of-staging');
+  await world.mustRelease(version, '--from', 'variables', '--dry-run');
+  await host.must('config:unset', '--no-restart', name, 'VITE_GREETING');
 });
 
 test('six at once are six lines', async () => {

@@ -167,6 +167,24 @@ test('a key that is given takes the place of the one that was made, whatever its
   assert.is(reached.status, 0, reached.output);
 });
 
+test('a stored key that is damaged is named with its file, and replaced by one that is given', async () => {
+  await host.mustAdmin(`truncate --size 200 ${folder}/deploy-key`);
+  const before = await stored();
+  const { status, output } = await setUp(['--upstream', upstream.url]);
+  assert.is(status, 1, output);
+  assert.match(output, /deploy-key cannot be used: /);
+  assert.match(output, 'flight-launch:setup upstream --deploy-key < FILE');
+  assert.is(await stored(), before);
+
+  const key = made('-t', 'ed25519');
+  await mustSetUp(['--deploy-key'], key.text);
+  assert.is(`${await privateKey()}\n`, key.text);
+  upstream.authorizeNone();
+  upstream.authorize(key.publicHalf);
+  const reached = await reach();
+  assert.is(reached.status, 0, reached.output);
+});
+
 test('a host key that changed is refused with both fingerprints, until the pinned one is forgotten', async () => {
   const before = await stored();
   const pinned = upstream.hostFingerprint;

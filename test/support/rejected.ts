@@ -13,22 +13,30 @@ export interface Deployed {
   page: string;
 }
 
-/** Everything that a stopped deploy must leave as it was. */
-export function stateOf({
-  host,
-  app,
-  pipeline,
-}: Pick<Deployed, 'host' | 'app' | 'pipeline'>): Promise<string> {
-  return host.mustAdmin(`
+type App = Pick<Deployed, 'host' | 'app' | 'pipeline'>;
+
+/** What any deploy that did not get through must leave as it was, also one that was killed. */
+export function liveState(deployed: App): Promise<string> {
+  return deployed.host.mustAdmin(liveScript(deployed));
+}
+
+/** All that a deploy that was stopped must leave as it was: what is live, and nothing half done beside it. */
+export function stateOf(deployed: App): Promise<string> {
+  const { host, pipeline } = deployed;
+  return host.mustAdmin(`${liveScript(deployed)}
+    find apps deploys pipelines/${pipeline} -type f ! -name '*.log' ! -path '*/locks/*' | sort
+    docker ps --all --quiet --filter label=com.flight-launch.pipeline=${pipeline} --filter label=com.flight-launch.kind
+    docker images --no-trunc --quiet flight-launch/${pipeline}`);
+}
+
+const liveScript = ({ app, pipeline }: App) => `
     docker image inspect --format '{{.Id}}' dokku/${app}:latest
     cat "$DOKKU_ROOT/${app}"/CONTAINER.*
     git -c safe.directory='*' -C "$DOKKU_ROOT/${app}" for-each-ref
     find "$DOKKU_LIB_ROOT/data/apps/${app}" -name '*lock*'
     cd "$DOKKU_LIB_ROOT/data/flight-launch"
-    find apps deploys pipelines/${pipeline} -type f ! -name '*.log' ! -path '*/locks/*' | sort
-    docker ps --all --quiet --filter label=com.flight-launch.pipeline=${pipeline} --filter label=com.flight-launch.kind
-    docker images --no-trunc --quiet flight-launch/${pipeline}`);
-}
+    cat pipelines/${pipeline}/history.ndjson
+    find pipelines/${pipeline}/builds pipelines/${pipeline}/artifacts -type f ! -name '*.log' | sort`;
 
 /**
  * Pushes what is checked out, which has to be rejected with one clear line, and checks that nothing happened: the old

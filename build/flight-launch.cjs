@@ -43875,7 +43875,7 @@ async function imageBuild({ docker }, app) {
 async function deployUnderWay({ store, processes }, app) {
   const note = await store.note(app);
   if (note === void 0) return void 0;
-  if (await processes.startOf(note.process.pid) === note.process.startedAt) return note;
+  if (await processes.isRunning(note.process)) return note;
   await store.removeNote(app);
   return void 0;
 }
@@ -44182,7 +44182,7 @@ async function unfinishedJobs({ jobs, processes, clock }, pipeline4) {
     const journal = await jobs.journal(pipeline4, job.id);
     if (lastStep(journal, "ended") !== void 0) continue;
     const started = lastStep(journal, "started");
-    const running = started === void 0 ? clock.now() - job.createdAt < startMs : await processes.startOf(started.process.pid) === started.process.startedAt;
+    const running = started === void 0 ? clock.now() - job.createdAt < startMs : await processes.isRunning(started.process);
     unfinished.push({ job, running });
   }
   return unfinished;
@@ -48563,7 +48563,7 @@ async function openNote({ store, env, clock, processes }, pipeline4, app, workTr
     buildId,
     workTree,
     commit: commit2,
-    process: { pid, startedAt: await processes.startOf(pid) ?? "" },
+    process: await processes.identify(pid),
     startedAt: clock.now(),
     placed: false,
     env: { ...childEnvironment(env) }
@@ -48937,7 +48937,7 @@ async function waitForOwnRelease(services, journal) {
     await waitWhile(
       services,
       "Waiting for the release that the interrupted job had begun",
-      async () => await services.processes.startOf(child.pid) === child.startedAt
+      () => services.processes.isRunning(child)
     );
   }
 }
@@ -49066,8 +49066,7 @@ async function end(work, result, message) {
   return endedAs(result);
 }
 async function announce(work, step, pid) {
-  const startedAt = await work.services.processes.startOf(pid) ?? "";
-  await say2(work, { step, process: { pid, startedAt } });
+  await say2(work, { step, process: await work.services.processes.identify(pid) });
 }
 function say2({ services, pipeline: pipeline4, job }, entry) {
   return append(services, pipeline4, job.id, entry);
@@ -49217,7 +49216,7 @@ async function deploy(work, commit2) {
     const started = async (pid) => say3(work, {
       step: "deploying",
       commit: commit2,
-      process: { pid, startedAt: await services.processes.startOf(pid) ?? "" }
+      process: await services.processes.identify(pid)
     });
     const target = await dokku.deployBranch(staging);
     if (await repository.branch(staging, target) === commit2) await dokku.receive(staging, started);
@@ -49237,7 +49236,7 @@ async function deploy(work, commit2) {
 async function waitForDeploy({ services, pipeline: { name, staging }, record: record3 }) {
   const { processes, releases } = services;
   const left = lastStep(await releases.journal(name, record3.version), "deploying")?.process;
-  const runs = async () => left !== void 0 && await processes.startOf(left.pid) === left.startedAt || await deployUnderWay(services, staging) !== void 0;
+  const runs = async () => left !== void 0 && await processes.isRunning(left) || await deployUnderWay(services, staging) !== void 0;
   await waitWhile(services, `Waiting for the deploy of ${staging} that is under way`, runs);
 }
 async function liveBuildOf({ services, pipeline: pipeline4 }, commit2) {
@@ -49280,7 +49279,7 @@ async function promote2(work, build2) {
     });
     if (promotion.kind === "release") throw new Error("a promote became a release");
     await say3(work, { step: "promoting", build: build2.name, job: promotion.id });
-    const process11 = { pid: globalThis.process.pid, startedAt: await startOfThis(processes) };
+    const process11 = await processes.identify(globalThis.process.pid);
     await jobs.append(pipeline4.name, promotion.id, { format: 1, at: clock.now(), step: "started", process: process11 });
     await putOnProduction(services, pipeline4.name, promotion, buildId, { holdsLock: true });
     const ended2 = lastStep(await jobs.journal(pipeline4.name, promotion.id), "ended");
@@ -49291,9 +49290,6 @@ async function promote2(work, build2) {
     }
   }
   await say3(work, { step: "promoted", commit: build2.commit, build: build2.name });
-}
-async function startOfThis(processes) {
-  return await processes.startOf(globalThis.process.pid) ?? "";
 }
 async function end2(work, build2) {
   const { services, pipeline: pipeline4, record: record3, job, upstream } = work;
@@ -57750,7 +57746,11 @@ async function startOf(pid) {
     throw error62;
   }
 }
-var systemProcesses = { startOf };
+var systemProcesses = {
+  startOf,
+  identify: async (pid) => ({ pid, startedAt: await startOf(pid) ?? "" }),
+  isRunning: async ({ pid, startedAt }) => await startOf(pid) === startedAt
+};
 async function commandLines() {
   const pids = (await namesIn("/proc")).filter((name) => /^[0-9]+$/.test(name));
   const lines2 = await Promise.all(pids.map(commandLine));
@@ -58435,7 +58435,7 @@ var DetachedJobs = class {
   async isGone(journal, waited) {
     const started = lastStep(journal, "started");
     if (started === void 0) return waited > startMs;
-    return await this.has.processes.startOf(started.process.pid) !== started.process.startedAt;
+    return !await this.has.processes.isRunning(started.process);
   }
   path(pipeline4, ...rest) {
     return (0, import_node_path18.join)(this.has.root, "pipelines", pipeline4, "jobs", ...rest);
@@ -59477,8 +59477,12 @@ async function runJob(terminal, pipeline4, id, settling) {
     const { jobs, clock, processes, dokku } = openServices(data, terminal, env, ending.signal);
     const record3 = (await jobs.list(pipeline4)).find((job) => job.id === id);
     if (record3 === void 0) throw new Error(`there is no job ${id}`);
-    const identity5 = { pid: process.pid, startedAt: await processes.startOf(process.pid) ?? "" };
-    await jobs.append(pipeline4, id, { format: 1, at: clock.now(), step: "started", process: identity5 });
+    await jobs.append(pipeline4, id, {
+      format: 1,
+      at: clock.now(),
+      step: "started",
+      process: await processes.identify(process.pid)
+    });
     const buildId = await dokku.newBuildId();
     const services = openServices(data, terminal, env, ending.signal, {
       DOKKU_BUILD_ID: buildId,

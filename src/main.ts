@@ -86,8 +86,12 @@ async function runJob(
     const { jobs, clock, processes, dokku } = openServices(data, terminal, env, ending.signal);
     const record = (await jobs.list(pipeline)).find((job) => job.id === id);
     if (record === undefined) throw new Error(`there is no job ${id}`);
-    const identity = { pid: process.pid, startedAt: (await processes.startOf(process.pid)) ?? '' };
-    await jobs.append(pipeline, id, { format: 1, at: clock.now(), step: 'started', process: identity });
+    await jobs.append(pipeline, id, {
+      format: 1,
+      at: clock.now(),
+      step: 'started',
+      process: await processes.identify(process.pid),
+    });
     const buildId = await dokku.newBuildId();
     const services = openServices(data, terminal, env, ending.signal, {
       DOKKU_BUILD_ID: buildId,

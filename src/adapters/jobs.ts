@@ -105,7 +105,7 @@ export class DetachedJobs implements Jobs {
   private async isGone(journal: readonly JournalEntry[], waited: number): Promise<boolean> {
     const started = lastStep(journal, 'started');
     if (started === undefined) return waited > startMs;
-    return (await this.has.processes.startOf(started.process.pid)) !== started.process.startedAt;
+    return !(await this.has.processes.isRunning(started.process));
   }
 
   private path(pipeline: string, ...rest: string[]): string {

@@ -20,7 +20,11 @@ async function startOf(pid: number): Promise<string | undefined> {
   }
 }
 
-export const systemProcesses: Processes = { startOf };
+export const systemProcesses: Processes = {
+  startOf,
+  identify: async (pid) => ({ pid, startedAt: (await startOf(pid)) ?? '' }),
+  isRunning: async ({ pid, startedAt }) => (await startOf(pid)) === startedAt,
+};
 
 /** The arguments of every process that has any, program included (proc(5)); those that end meanwhile are left out. */
 export async function commandLines(): Promise<string[][]> {

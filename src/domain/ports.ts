@@ -280,9 +280,18 @@ export interface WorkTree {
   freeDisk(): Promise<number>;
 }
 
+/** A process, told from a later one with the same number. */
+export interface ProcessIdentity {
+  pid: number;
+  /** As `Processes.startOf` has it; empty where the process had ended by then. */
+  startedAt: string;
+}
+
 export interface Processes {
   /** When a process started, in a form that only compares; undefined where it does not exist. */
   startOf(pid: number): Promise<string | undefined>;
+  identify(pid: number): Promise<ProcessIdentity>;
+  isRunning(process: ProcessIdentity): Promise<boolean>;
 }
 
 export interface Clock {

@@ -56,7 +56,7 @@ async function openNote(
     buildId,
     workTree,
     commit,
-    process: { pid, startedAt: (await processes.startOf(pid)) ?? '' },
+    process: await processes.identify(pid),
     startedAt: clock.now(),
     placed: false,
     env: { ...childEnvironment(env) },

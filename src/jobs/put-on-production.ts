@@ -128,10 +128,8 @@ async function waitForOwnRelease(services: Services, journal: readonly JournalEn
     (entry) => entry !== undefined,
   );
   for (const { process: child } of started) {
-    await waitWhile(
-      services,
-      'Waiting for the release that the interrupted job had begun',
-      async () => (await services.processes.startOf(child.pid)) === child.startedAt,
+    await waitWhile(services, 'Waiting for the release that the interrupted job had begun', () =>
+      services.processes.isRunning(child),
     );
   }
 }
@@ -289,8 +287,7 @@ async function end(
 }
 
 async function announce(work: Work, step: 'releasing' | 'putting-back', pid: number): Promise<void> {
-  const startedAt = (await work.services.processes.startOf(pid)) ?? '';
-  await say(work, { step, process: { pid, startedAt } });
+  await say(work, { step, process: await work.services.processes.identify(pid) });
 }
 
 function say({ services, pipeline, job }: Work, entry: Entry): Promise<void> {

@@ -193,7 +193,7 @@ async function deploy(work: Work, commit: string): Promise<BuildRecord> {
       say(work, {
         step: 'deploying',
         commit,
-        process: { pid, startedAt: (await services.processes.startOf(pid)) ?? '' },
+        process: await services.processes.identify(pid),
       });
     const target = await dokku.deployBranch(staging);
     // Git pushes nothing where the branch is there already, so Dokku is asked to build it.
@@ -217,7 +217,7 @@ async function waitForDeploy({ services, pipeline: { name, staging }, record }: 
   const { processes, releases } = services;
   const left = lastStep(await releases.journal(name, record.version), 'deploying')?.process;
   const runs = async () =>
-    (left !== undefined && (await processes.startOf(left.pid)) === left.startedAt) ||
+    (left !== undefined && (await processes.isRunning(left))) ||
     (await deployUnderWay(services, staging)) !== undefined;
   await waitWhile(services, `Waiting for the deploy of ${staging} that is under way`, runs);
 }
@@ -275,7 +275,7 @@ async function promote(work: Work, build: BuildRecord): Promise<void> {
     });
     if (promotion.kind === 'release') throw new Error('a promote became a release');
     await say(work, { step: 'promoting', build: build.name, job: promotion.id });
-    const process = { pid: globalThis.process.pid, startedAt: await startOfThis(processes) };
+    const process = await processes.identify(globalThis.process.pid);
     await jobs.append(pipeline.name, promotion.id, { format: 1, at: clock.now(), step: 'started', process });
     await putOnProduction(services, pipeline.name, promotion, buildId, { holdsLock: true });
     const ended = lastStep(await jobs.journal(pipeline.name, promotion.id), 'ended');
@@ -286,10 +286,6 @@ async function promote(work: Work, build: BuildRecord): Promise<void> {
     }
   }
   await say(work, { step: 'promoted', commit: build.commit, build: build.name });
-}
-
-async function startOfThis(processes: Services['processes']): Promise<string> {
-  return (await processes.startOf(globalThis.process.pid)) ?? '';
 }
 
 async function end(work: Work, build: BuildRecord): Promise<void> {

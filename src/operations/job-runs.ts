@@ -35,7 +35,7 @@ export async function unfinishedJobs(
     const running =
       started === undefined
         ? clock.now() - job.createdAt < startMs
-        : (await processes.startOf(started.process.pid)) === started.process.startedAt;
+        : await processes.isRunning(started.process);
     unfinished.push({ job, running });
   }
   return unfinished;

@@ -37,7 +37,7 @@ export async function deployUnderWay(
 ): Promise<DeployNote | undefined> {
   const note = await store.note(app);
   if (note === undefined) return undefined;
-  if ((await processes.startOf(note.process.pid)) === note.process.startedAt) return note;
+  if (await processes.isRunning(note.process)) return note;
   await store.removeNote(app);
   return undefined;
 }

@@ -17,7 +17,9 @@ type App = Pick<Deployed, 'host' | 'app' | 'pipeline'>;
 
 /** What any deploy that did not get through must leave as it was, also one that was killed. */
 export function liveState(deployed: App): Promise<string> {
-  return deployed.host.mustAdmin(liveScript(deployed));
+  const { host, pipeline } = deployed;
+  return host.mustAdmin(`${liveScript(deployed)}
+    find pipelines/${pipeline}/builds pipelines/${pipeline}/artifacts -type f ! -name '*.log' | sort`);
 }
 
 /** All that a deploy that was stopped must leave as it was: what is live, and nothing half done beside it. */
@@ -35,8 +37,7 @@ const liveScript = ({ app, pipeline }: App) => `
     git -c safe.directory='*' -C "$DOKKU_ROOT/${app}" for-each-ref
     find "$DOKKU_LIB_ROOT/data/apps/${app}" -name '*lock*'
     cd "$DOKKU_LIB_ROOT/data/flight-launch"
-    cat pipelines/${pipeline}/history.ndjson
-    find pipelines/${pipeline}/builds pipelines/${pipeline}/artifacts -type f ! -name '*.log' | sort`;
+    cat pipelines/${pipeline}/history.ndjson`;
 
 /**
  * Pushes what is checked out, which has to be rejected with one clear line, and checks that nothing happened: the old
